@@ -1,0 +1,19 @@
+//! Everything that the operator, the worker and the tests have to agree on. No I/O.
+//!
+//! - [`failure`]: what can go wrong (categories) and what is done about it (actions, policy)
+//! - [`backoff`]: when a failed attempt is made again
+//! - [`document`]: how documents are limited, parsed and chunked
+//! - [`contract`]: the JSON that passes between operator and worker
+//! - [`resource`] (feature `kube`): the Kubernetes resource types
+
+pub mod backoff;
+pub mod contract;
+pub mod document;
+pub mod failure;
+#[cfg(feature = "kube")]
+pub mod resource;
+
+/// API group of every resource type.
+pub const GROUP: &str = "workers.lexigram.dev";
+/// Version of every resource type.
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,1 @@
+//! Registers sqlite-vec with SQLite. No I/O.
