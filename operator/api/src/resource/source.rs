@@ -1,0 +1,86 @@
+//! Where documents come from. No I/O.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::contract::InlineDocument;
+
+/// Where documents come from: exactly one of `configMap`, `persistentVolumeClaim`, `http` and `inline`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.configMap), has(self.persistentVolumeClaim), has(self.http), has(self.inline)].filter(x, x).size() == 1")
+    .message("spec.source: set exactly one of configMap, persistentVolumeClaim, http and inline"))]
+pub struct Source {
+    /// Each key of a ConfigMap in the job's namespace is a document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<ConfigMapSource>,
+    /// Files below a folder of a claim in the job's namespace, mounted read-only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persistent_volume_claim: Option<PersistentVolumeClaimSource>,
+    /// Documents by URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpSource>,
+    /// Documents that stand in this manifest.
+    #[schemars(length(min = 1, max = 100))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.map(d, size(d.text)).sum() <= 131072")
+        .message("spec.source.inline: at most 131072 characters in all; put larger documents into a ConfigMap or a claim"))]
+    #[x_kube(validation = Rule::new("self.all(d, self.exists_one(e, e.name == d.name))")
+        .message("spec.source.inline: names must differ; give each document a name of its own"))]
+    pub inline: Option<Vec<InlineDocument>>,
+    /// Globs on document names; only matching documents are ingested. `*` stays within a folder, `**` does not. Everything where empty.
+    #[schemars(length(max = 32), inner(length(min = 1, max = 256)))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// Globs on document names that are left out, even if `include` names them.
+    #[schemars(length(max = 32), inner(length(min = 1, max = 256)))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+}
+
+/// A ConfigMap whose keys are documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigMapSource {
+    /// Name of the ConfigMap.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// A claim that holds documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersistentVolumeClaimSource {
+    /// Name of the claim.
+    #[schemars(length(min = 1, max = 253))]
+    pub claim_name: String,
+    /// Folder within the claim, relative to its root; the root where empty.
+    #[schemars(length(max = 1024))]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[x_kube(validation = Rule::new("!self.startsWith('/') && !self.split('/').exists(part, part == '..')")
+        .message("spec.source.persistentVolumeClaim.path: must be relative and free of '..', for instance 'docs/manuals'"))]
+    pub path: String,
+}
+
+/// Documents by URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpSource {
+    /// The documents' URLs.
+    #[schemars(length(min = 1, max = 1000), inner(length(min = 8, max = 2048)))]
+    #[x_kube(validation = Rule::new("self.all(url, url.startsWith('http://') || url.startsWith('https://'))")
+        .message("spec.source.http.urls: every URL must begin with http:// or https://"))]
+    pub urls: Vec<String>,
+    /// A Secret in the job's namespace: each key is a request header, for instance `Authorization`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers_secret_ref: Option<SecretReference>,
+}
+
+/// A Secret in the same namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretReference {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
