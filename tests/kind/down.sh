@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Removes what the set-up started, and nothing else: the cluster, and our engine with its network and its firewall
+# rules. What was downloaded or built stays in $STATE for the next time.
+. "$(dirname "$0")/common.sh"
+exclusively
+use_engine
+dir=$STATE/engine
+
+# restore: the firewall and the forwarding as they were before our engine
+restore() {
+  iptables --policy FORWARD "$(cat "$dir/forward-policy")"
+  for table in filter nat; do iptables-save --table "$table" | grep -v DOCKER | iptables-restore --table "$table"; done
+  cat "$dir/ip-forward" > /proc/sys/net/ipv4/ip_forward
+  rm "$dir/forward-policy" "$dir/ip-forward"
+}
+
+stop_engine() {
+  local pid
+  pid=$(cat "$dir/dockerd.pid")
+  kill "$pid"
+  timeout 30 tail --pid="$pid" --follow /dev/null
+}
+
+if [ -f "$STATE/run/cluster-is-ours" ]; then
+  if docker info > /dev/null 2>&1; then step 'Delete the cluster' kind delete cluster --name "$CLUSTER" --kubeconfig "$CLUSTER_KUBECONFIG"; fi
+  rm -f "$STATE/run/cluster-is-ours" "$CLUSTER_KUBECONFIG"
+fi
+if engine_is_ours; then
+  docker network rm "$NETWORK" > /dev/null 2>&1 || true
+  step 'Stop our container engine' stop_engine
+fi
+if [ -f "$dir/forward-policy" ]; then step 'Put the firewall back' restore; fi

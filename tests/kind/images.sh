@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Builds both images where their inputs changed, and loads them into the cluster where it has others.
+# The binaries are built by cargo on this machine and copied in.
+. "$(dirname "$0")/common.sh"
+exclusively
+use_engine
+label=dev.lexigram.inputs   # what an image was built from; a file of the same name on the node says what is loaded
+
+"$KIND_DIR/base-image.sh"
+base=$(cat "$STATE/run/base-image")
+model=$("$REPO/worker-image/model.sh")
+
+start=$EPOCHREALTIME
+say '==> Build the binaries'
+(cd "$REPO" && cargo build --locked --workspace --bins)
+say "    $(seconds "$start") s"
+timed 'Build the binaries' "$start"
+binaries=${CARGO_TARGET_DIR:-$REPO/target}/debug
+version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$REPO/Cargo.toml")
+revision=$(git -C "$REPO" rev-parse HEAD 2>/dev/null || echo unknown)
+
+# build NAME DOCKERFILE CONTEXT INPUTS
+build() {
+  docker build --quiet --tag "$1:dev" --file "$2" --build-arg BASE="$base" --build-arg VERSION="$version" \
+    --build-arg REVISION="$revision" --label "$label=$4" "$3"
+}
+
+# load NAME INPUTS
+load() {
+  kind load docker-image --name "$CLUSTER" "$1:dev"
+  docker exec --interactive "$NODE" tee "/kind/$label.$1" <<< "$2"
+}
+
+for name in lexigram-operator lexigram-worker; do
+  context=$STATE/images/$name
+  rm -rf "$context"
+  mkdir -p "$context"
+  strip -o "$context/$name" "$binaries/$name"
+  folder=$REPO/operator
+  if [ "$name" = lexigram-worker ]; then
+    folder=$REPO/worker-image
+    mkdir "$context/models"
+    cp --recursive --link "$model" "$context/models/"
+  fi
+  inputs=$( (sha256sum < "$context/$name"; cat "$folder/Dockerfile" "$REPO/worker-image/model.sha256"; echo "$base $version") \
+    | sha256sum | cut -c1-32)
+
+  if [ "$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$name:dev" 2>/dev/null)" != "$inputs" ]; then
+    step "Build the image $name:dev" build "$name" "$folder/Dockerfile" "$context" "$inputs"
+  fi
+  if docker container inspect "$NODE" > /dev/null 2>&1 \
+    && [ "$(docker exec "$NODE" cat "/kind/$label.$name" 2>/dev/null)" != "$inputs" ]; then
+    step "Load $name:dev into the cluster" load "$name" "$inputs"
+  fi
+  rm -rf "$context"
+done

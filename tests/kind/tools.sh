@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# tools.sh NAME...: makes sure that each of these commands is there: PATH's own where its version fits, else a build.
+. "$(dirname "$0")/common.sh"
+. "$KIND_DIR/go.sh"
+
+# installed NAME: the version that PATH offers, empty where there is none.
+installed() {
+  case $1 in
+    kind) kind version -q ;;
+    helm) helm version --template '{{.Version}}' ;;
+    kubectl) kubectl version --client -o yaml | sed -n 's/^ *gitVersion: //p' ;;
+    kubeconform) kubeconform -v ;;
+  esac 2>/dev/null | sed 's/^v//' || true
+}
+
+# fits NAME VERSION: whether it does for us. kubectl may differ from the server by one minor version; kind must be at
+# least the one whose node images we use; the chart is checked with Helm 3.
+fits() {
+  local minor
+  minor=$(cut -d. -f2 <<< "$KUBERNETES_VERSION")
+  case $1 in
+    kind) version_between "$2" "${KIND_VERSION#v}" 1 ;;
+    helm) version_between "$2" 3.14 4 ;;
+    kubectl) version_between "$2" "1.$((minor - 1))" "1.$((minor + 2))" ;;
+    kubeconform) version_between "$2" 0.6 1 ;;
+  esac
+}
+
+build() {
+  case $1 in
+    kind) go_install kind sigs.k8s.io/kind "$KIND_VERSION" ;;
+    helm) go_install helm helm.sh/helm/v3/cmd/helm "$HELM_VERSION" ;;
+    kubectl) kubernetes_build kubectl ;;
+    kubeconform) go_install kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$KUBECONFORM_VERSION" ;;
+  esac
+}
+
+for tool in "$@"; do
+  if fits "$tool" "$(installed "$tool")"; then continue; fi
+  case $tool in
+    kind) version=$KIND_VERSION ;;
+    helm) version=$HELM_VERSION ;;
+    kubectl) version=$KUBERNETES_VERSION ;;
+    kubeconform) version=$KUBECONFORM_VERSION ;;
+    *) die "there is no recipe for $tool" ;;
+  esac
+  [ -x "$(go_program "$tool" "$version")" ] || step "Build $tool $version" build "$tool"
+  ln -sf "$(go_program "$tool" "$version")" "$STATE/bin/$tool"
+done
