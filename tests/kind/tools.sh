@@ -36,7 +36,6 @@ build() {
 }
 
 for tool in "$@"; do
-  if fits "$tool" "$(installed "$tool")"; then continue; fi
   case $tool in
     kind) version=$KIND_VERSION ;;
     helm) version=$HELM_VERSION ;;
@@ -44,6 +43,11 @@ for tool in "$@"; do
     kubeconform) version=$KUBECONFORM_VERSION ;;
     *) die "there is no recipe for $tool" ;;
   esac
-  [ -x "$(go_program "$tool" "$version")" ] || step "Build $tool $version" build "$tool"
-  ln -sf "$(go_program "$tool" "$version")" "$STATE/bin/$tool"
+  program=$(go_program "$tool" "$version")
+  if [ "$(readlink "$STATE/bin/$tool")" = "$program" ] && [ -x "$program" ]; then continue; fi
+  # an older one of ours does not count
+  rm -f "$STATE/bin/$tool"
+  if fits "$tool" "$(installed "$tool")"; then continue; fi
+  [ -x "$program" ] || step "Build $tool $version" build "$tool"
+  ln -s "$program" "$STATE/bin/$tool"
 done

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Every check that needs no cluster. `just verify` writes the generated files first, so that the last check finds any
+# that were not committed.
+. "$(dirname "$0")/../tests/kind/common.sh"
+cd "$REPO"
+chart=charts/lexigram-workers
+
+cargo_deny() {
+  local root=$STATE/tools/cargo-deny-$CARGO_DENY_VERSION
+  [ -x "$root/bin/cargo-deny" ] || env -u CARGO_TARGET_DIR cargo install --locked --root "$root" "cargo-deny@$CARGO_DENY_VERSION"
+  ln -sf "$root/bin/cargo-deny" "$STATE/bin/cargo-deny"
+}
+
+# advisories: the RustSec database is a git repository, which not every machine reaches
+advisories() {
+  if ! timeout 120 cargo deny --locked fetch db > "$STATE/logs/advisory-database.log" 2>&1; then
+    say '==> Security advisories: NOT CHECKED, since the database could not be fetched'
+    say "    $(tail -n 1 "$STATE/logs/advisory-database.log" | cut -c1-160)"
+    return
+  fi
+  step 'Security advisories: cargo deny check advisories' cargo deny --locked check --disable-fetch advisories
+}
+
+# check_chart VALUES...: lints the chart with one values file and validates every manifest that it renders
+check_chart() {
+  local values=()
+  [ "$#" = 0 ] || values=(--values "$1")
+  helm lint --strict "$chart" "${values[@]}"
+  helm template lexigram "$chart" --namespace lexigram-system --include-crds "${values[@]}" \
+    | kubeconform -strict -summary -schema-location "$schemas"
+}
+
+check_tree() {
+  if ! git diff --exit-code --stat; then
+    echo "These files differ from the commit. If 'just generate' or 'just fmt' made the change, commit it."
+    return 1
+  fi
+  local untracked
+  untracked=$(git ls-files --others --exclude-standard)
+  if [ -n "$untracked" ]; then
+    printf 'These files are not in git: commit, ignore or remove them.\n%s\n' "$untracked"
+    return 1
+  fi
+}
+
+command -v shellcheck > /dev/null || step 'Install ShellCheck' "$KIND_DIR/packages.sh" shellcheck
+"$KIND_DIR/tools.sh" helm kubectl kubeconform
+if [ "$(cargo deny --version 2>/dev/null)" != "cargo-deny $CARGO_DENY_VERSION" ]; then
+  step "Build cargo-deny $CARGO_DENY_VERSION" cargo_deny
+fi
+
+step 'Format: cargo fmt --check' cargo fmt --all --check
+step 'Lints: cargo clippy' cargo clippy --locked --workspace --all-targets -- -D warnings
+step 'Documentation: cargo doc' env RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
+step 'Licences, sources, versions: cargo deny check' cargo deny --locked check licenses bans sources
+advisories
+
+schemas=$("$REPO/.ci/schemas.sh")
+step 'Chart with its default values' check_chart
+for values in "$chart"/ci/*.yaml; do step "Chart with $values" check_chart "$values"; done
+step 'Examples' kubeconform -strict -summary -schema-location "$schemas" examples
+
+mapfile -t scripts < <(git ls-files '*.sh' '*.env' .ci/run tests/kind/runc-without-sys-resource)
+step 'Shell scripts: shellcheck' shellcheck "${scripts[@]}"
+step 'Nothing uncommitted' check_tree

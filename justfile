@@ -1,0 +1,60 @@
+# The developer's commands. `just --list` explains them.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+set positional-arguments
+
+# `kind`: a cluster of our own on this machine; `existing`: the one that KUBECONFIG points at
+cluster := "kind"
+
+# the images for an existing cluster, which has to be able to pull them
+export LEXIGRAM_OPERATOR_IMAGE := env("LEXIGRAM_OPERATOR_IMAGE", "")
+export LEXIGRAM_WORKER_IMAGE := env("LEXIGRAM_WORKER_IMAGE", "")
+
+# Show this list
+[private]
+default:
+    @just --list
+
+# Install the chart, ingest the example handbook and search it; `just demo cluster=existing` uses your own cluster
+demo where=("cluster=" + cluster):
+    @tests/kind/demo.sh "$1"
+
+# Set everything up and run every test, those on the kind cluster included
+test *arguments:
+    @tests/kind/test.sh "$@"
+
+# Run the tests that need no cluster
+unit *arguments:
+    @LEXIGRAM_MODELS="$(dirname "$(worker-image/model.sh)")" cargo test --locked --workspace --exclude lexigram-tests "$@"
+
+# Check everything that needs no cluster: generated files, format, lints, licences, docs, chart, scripts
+verify: generate
+    @.ci/verify.sh
+
+# Write the CRDs from the Rust types, into crds/ and the chart
+generate:
+    @.ci/generate.sh
+
+# Bring up the kind cluster, or make sure that it works
+up:
+    @tests/kind/up.sh
+
+# Remove what `up` started, and nothing else
+down:
+    @tests/kind/down.sh
+
+# Build the two images and load them into the kind cluster, where something changed
+images:
+    @tests/kind/images.sh
+
+# Fetch and check the embedding model, and print its folder
+model:
+    @worker-image/model.sh
+
+# Print what a shell needs to reach the cluster: eval "$(just env)"
+env:
+    @tests/kind/env.sh
+
+# Format the Rust code
+fmt:
+    @cargo fmt --all

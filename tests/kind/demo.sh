@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# demo.sh [cluster=kind|cluster=existing]: from nothing to a document found by its meaning.
+. "$(dirname "$0")/common.sh"
+question='How many days of leave do I get when I become a parent?'
+namespace=default
+claim=lexigram-store
+
+case ${1:-cluster=kind} in
+  cluster=kind | kind)
+    "$KIND_DIR/up.sh"
+    "$KIND_DIR/images.sh"
+    eval "$("$KIND_DIR/env.sh")"
+    operator_image=lexigram-operator:dev
+    worker_image=lexigram-worker:dev
+    ;;
+  cluster=existing | existing)
+    operator_image=$LEXIGRAM_OPERATOR_IMAGE
+    worker_image=$LEXIGRAM_WORKER_IMAGE
+    if [ -z "$operator_image" ] || [ -z "$worker_image" ]; then die "your cluster has to pull the images from somewhere: run
+  'just images', push lexigram-operator:dev and lexigram-worker:dev to a registry that it reaches, and set
+  LEXIGRAM_OPERATOR_IMAGE and LEXIGRAM_WORKER_IMAGE to their names there"; fi
+    "$KIND_DIR/tools.sh" kubectl helm
+    say "==> Using the cluster $(kubectl config current-context)"
+    ;;
+  *) die "'$1' is not a cluster: use cluster=kind (a new one on this machine) or cluster=existing (that of KUBECONFIG)" ;;
+esac
+
+install_chart() {
+  # repository and tag, also where the registry has a port
+  helm upgrade --install lexigram "$REPO/charts/lexigram-workers" --namespace lexigram-system --create-namespace \
+    --set-string "operator.image.repository=${operator_image%:*},operator.image.tag=${operator_image##*:}" \
+    --set-string "worker.image.repository=${worker_image%:*},worker.image.tag=${worker_image##*:}" \
+    --set imagePullPolicy=IfNotPresent --wait --timeout 180s
+}
+
+# ingest: shows the object's line as it moves, until the job is complete
+ingest() {
+  local watch
+  kubectl --namespace "$namespace" get ingestionjobs.workers.lexigram.dev handbook --watch &
+  watch=$!
+  if ! kubectl --namespace "$namespace" wait ingestionjobs.workers.lexigram.dev/handbook --for=condition=Complete \
+    --timeout=300s > /dev/null; then
+    kill "$watch"
+    kubectl --namespace "$namespace" describe ingestionjobs.workers.lexigram.dev handbook
+    die 'the job did not complete within 300 s; its conditions above say why'
+  fi
+  kill "$watch"
+  wait "$watch" 2> /dev/null || true
+}
+
+# search QUESTION: the worker's own search, in a Pod that mounts the store
+search() {
+  local pod=handbook-search
+  kubectl --namespace "$namespace" delete pod "$pod" --ignore-not-found > /dev/null
+  kubectl --namespace "$namespace" create --filename - > /dev/null << POD
+apiVersion: v1
+kind: Pod
+metadata:
+  name: $pod
+spec:
+  restartPolicy: Never
+  automountServiceAccountToken: false
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    runAsGroup: 65532
+    fsGroup: 65532
+    seccompProfile: {type: RuntimeDefault}
+  containers:
+    - name: search
+      image: $worker_image
+      imagePullPolicy: IfNotPresent
+      args: ["search", "--store", "/store/handbook.db", "$1", "--limit", "3"]
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        capabilities: {drop: [ALL]}
+      volumeMounts:
+        - {name: store, mountPath: /store}
+  volumes:
+    - name: store
+      persistentVolumeClaim: {claimName: $claim}
+POD
+  if ! kubectl --namespace "$namespace" wait "pod/$pod" --for=jsonpath='{.status.phase}'=Succeeded --timeout=60s > /dev/null; then
+    kubectl --namespace "$namespace" describe pod "$pod"
+    kubectl --namespace "$namespace" logs "$pod" || true
+    die 'the search did not end within 60 s'
+  fi
+  kubectl --namespace "$namespace" logs "$pod"
+  kubectl --namespace "$namespace" delete pod "$pod" --wait=false > /dev/null
+}
+
+# shown NAME COMMAND...: a step whose output is what the demo is about
+shown() {
+  local name=$1 start=$EPOCHREALTIME
+  shift
+  say "==> $name"
+  "$@"
+  say "    $(seconds "$start") s"
+}
+
+begin=$EPOCHREALTIME
+step 'Install the chart' install_chart
+step 'Apply examples/handbook.yaml' kubectl --namespace "$namespace" apply --filename "$REPO/examples/handbook.yaml"
+shown 'Watch the job: kubectl get ij --watch' ingest
+shown "Search: $question" search "$question"
+say "==> Done $(seconds "$begin") s after the cluster was ready"

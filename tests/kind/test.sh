@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# test.sh ARGUMENT...: brings everything up and runs every test; arguments go to `cargo test --workspace`.
+. "$(dirname "$0")/common.sh"
+LEXIGRAM_TIMINGS=$(mktemp)
+export LEXIGRAM_TIMINGS
+summary() {
+  printf '\nWhere the time went, in seconds:\n'
+  awk -F '\t' '{ printf "%8.1f  %s\n", $1, $2; sum += $1 } END { printf "%8.1f  in all\n", sum }' "$LEXIGRAM_TIMINGS"
+  rm -f "$LEXIGRAM_TIMINGS"
+}
+trap summary EXIT
+
+# cargo's own progress is worth seeing, so it keeps the terminal
+run() {
+  local name=$1 start=$EPOCHREALTIME
+  shift
+  say "==> $name"
+  "$@"
+  timed "$name" "$start"
+}
+
+"$KIND_DIR/up.sh"
+"$KIND_DIR/images.sh"
+"$KIND_DIR/tools.sh" kubectl helm
+eval "$("$KIND_DIR/env.sh")"
+LEXIGRAM_MODELS=$(dirname "$("$REPO/worker-image/model.sh")")
+export LEXIGRAM_MODELS LEXIGRAM_OPERATOR_IMAGE=lexigram-operator:dev LEXIGRAM_WORKER_IMAGE=lexigram-worker:dev
+
+cd "$REPO"
+run 'Build the tests' cargo test --locked --workspace --no-run
+run 'Run the tests' cargo test --locked --workspace "$@"
