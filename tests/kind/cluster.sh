@@ -19,8 +19,8 @@ services_work() {
 works() {
   for _ in $(seq "$1"); do
     if services_work \
-      && kubectl --namespace kube-system rollout status deployment/coredns --timeout=30s \
-      && kubectl --namespace local-path-storage rollout status deployment/local-path-provisioner --timeout=60s
+      && kubectl --namespace kube-system wait --for=condition=Ready pod --all --timeout=30s \
+      && kubectl --namespace local-path-storage wait --for=condition=Ready pod --selector app=local-path-provisioner --timeout=60s
     then return 0; fi
     sleep 1
   done > /dev/null 2>&1

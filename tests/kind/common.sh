@@ -53,8 +53,12 @@ exclusively() {
   flock -n 9 || { say "waiting for another run of this set-up"; flock 9; }
 }
 
-# is_running PIDFILE COMMAND: whether the process of a pid file lives and is what it claims (ids are reused).
-is_running() { [ -f "$1" ] && [ "$(cat "/proc/$(cat "$1")/comm" 2>/dev/null)" = "$2" ]; }
+# is_running PIDFILE PROGRAM: whether the process of a pid file runs that program. Ids are reused, and a killed process
+# that nobody has waited for keeps its id, but has no program.
+is_running() {
+  local program
+  [ -f "$1" ] && program=$(readlink "/proc/$(cat "$1")/exe") && [ "$(basename "$program")" = "$2" ]
+}
 
 engine_is_ours() { is_running "$STATE/engine/dockerd.pid" dockerd; }
 
