@@ -22,11 +22,12 @@ if lacks_sys_resource; then
   runtime=$(jq -n --arg path "$KIND_DIR/runc-without-sys-resource" \
     '{runtimes: {"without-sys-resource": {path: $path}}, "default-runtime": "without-sys-resource"}')
 fi
-# No default bridge: containers reach the one network that we make, or none. Names from outside do not resolve.
+# No default bridge: containers reach the one network that we make, or none. Names from outside do not resolve: nothing
+# answers at that address, and the node gives up after a second, so that a pull that cannot succeed fails soon.
 jq -n --arg dir "$dir" --argjson runtime "$runtime" '{
   "hosts": ["unix://\($dir)/docker.sock"], "pidfile": "\($dir)/dockerd.pid",
   "data-root": "\($dir)/data", "exec-root": "\($dir)/exec",
-  "bridge": "none", "ipv6": false, "dns": ["127.0.0.1"]
+  "bridge": "none", "ipv6": false, "dns": ["127.0.0.1"], "dns-opts": ["timeout:1", "attempts:1"]
 } + $runtime' > "$dir/daemon.json"
 
 # What a killed engine left behind would stop the next one.
