@@ -1,0 +1,119 @@
+//! What can go wrong with a store. No I/O.
+
+use lexigram_api::failure::FailureCategory;
+use thiserror::Error;
+
+use crate::failure::Classified;
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The collection was filled with another model.
+    #[error("collection '{collection}' was filled with the model {stored}, and this job uses {requested}: choose another collection (spec.collection), or the same model")]
+    ModelMismatch {
+        /// The collection.
+        collection: String,
+        /// Fingerprint of the model in the store.
+        stored: String,
+        /// Fingerprint of the model of the job.
+        requested: String,
+    },
+    /// SQLite's locks cannot be trusted there.
+    #[error("the store {path} lies on a network file system ({kind}), where SQLite loses data; use a StorageClass with a local or block volume")]
+    NetworkFileSystem {
+        /// The store's file.
+        path: String,
+        /// Kind of the file system.
+        kind: &'static str,
+    },
+    /// There is no such file.
+    #[error("there is no store at {path}; `lexigram-worker ingest DIRECTORY --store {path}` makes one")]
+    NotFound {
+        /// The store's file.
+        path: String,
+    },
+    /// The file is something else, or broken.
+    #[error("{path} is not a store of lexigram-worker, or it is damaged: {problem}")]
+    NotAStore {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A newer program has written the store.
+    #[error("the store {path} has schema version {found}, and this program knows versions up to {known}: use a newer lexigram-worker")]
+    SchemaTooNew {
+        /// The store's file.
+        path: String,
+        /// Version in the file.
+        found: i64,
+        /// Newest version that is known.
+        known: i64,
+    },
+    /// Another run has the same source in hand.
+    #[error("another run is ingesting {scope} into {path}; waited {waited_seconds} s for it to end")]
+    Locked {
+        /// The store's file.
+        path: String,
+        /// The source.
+        scope: String,
+        /// How long was waited.
+        waited_seconds: u64,
+    },
+    /// The volume is full.
+    #[error("the volume of the store is full: enlarge the claim")]
+    Full,
+    /// Somebody else writes for too long.
+    #[error("the store is busy: another process has been writing for too long")]
+    Busy,
+    /// The file cannot be opened, read or written.
+    #[error("the store cannot be reached: {0}")]
+    Unavailable(String),
+    /// Anything else that SQLite says.
+    #[error("the store failed: {0}")]
+    Other(String),
+}
+
+impl Classified for StoreError {
+    fn category(&self) -> FailureCategory {
+        match self {
+            Self::ModelMismatch { .. }
+            | Self::NetworkFileSystem { .. }
+            | Self::NotFound { .. }
+            | Self::NotAStore { .. }
+            | Self::SchemaTooNew { .. } => FailureCategory::Configuration,
+            Self::Locked { .. } | Self::Busy | Self::Unavailable(_) => FailureCategory::Transient,
+            Self::Full => FailureCategory::ResourceExhausted,
+            Self::Other(_) => FailureCategory::Unknown,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::ModelMismatch { .. } => "ModelMismatch",
+            Self::NetworkFileSystem { .. } => "StoreOnNetworkFileSystem",
+            Self::NotFound { .. } => "StoreNotFound",
+            Self::NotAStore { .. } => "StoreUnusable",
+            Self::SchemaTooNew { .. } => "StoreTooNew",
+            Self::Locked { .. } => "StoreLocked",
+            Self::Busy => "StoreBusy",
+            Self::Full => "StoreFull",
+            Self::Unavailable(_) => "StoreUnavailable",
+            Self::Other(_) => "StoreFailed",
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                Self::Unavailable(error.to_string())
+            }
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}

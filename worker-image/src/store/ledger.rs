@@ -1,0 +1,152 @@
+//! The ledger's vocabulary: one row a document, and what a run adds up to. No I/O.
+
+use jiff::Timestamp;
+use lexigram_api::{
+    contract::{DocumentCounts, DocumentFailure, FailureCounts},
+    failure::{FailureAction, FailureCategory, Stage, Verdict},
+};
+use serde::Serialize;
+
+/// Where a document stands, whatever run brought it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum DocumentState {
+    /// Waits for its turn.
+    Pending,
+    /// A worker has it in hand, or died with it.
+    InFlight,
+    /// Its chunks are stored.
+    Done,
+    /// Its last attempt failed; it will be tried again, or a person has been told.
+    Failed,
+    /// Given up.
+    Archived,
+}
+
+impl DocumentState {
+    /// The word as it stands in the ledger.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::InFlight => "InFlight",
+            Self::Done => "Done",
+            Self::Failed => "Failed",
+            Self::Archived => "Archived",
+        }
+    }
+
+    /// The state of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Pending, Self::InFlight, Self::Done, Self::Failed, Self::Archived]
+            .into_iter()
+            .find(|state| state.as_str() == name)
+    }
+
+    /// Where a failed attempt leaves a document.
+    #[must_use]
+    pub const fn after(action: FailureAction) -> Self {
+        match action {
+            FailureAction::Retry | FailureAction::Notify => Self::Failed,
+            FailureAction::Archive => Self::Archived,
+        }
+    }
+}
+
+/// How a run ended for a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Outcome {
+    /// Ingested.
+    Done,
+    /// Unchanged.
+    Skipped,
+    /// Failed.
+    Failed,
+}
+
+impl Outcome {
+    /// The word as it stands in the ledger.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "Done",
+            Self::Skipped => "Skipped",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+/// A document that a worker has claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkItem {
+    /// The ledger row.
+    pub document: i64,
+    /// Name within the source.
+    pub name: String,
+    /// Attempts spent so far.
+    pub attempts: i32,
+    /// Revision of the chunks that are stored; none if there are none.
+    pub revision: Option<String>,
+}
+
+/// One failed attempt and what is done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// The ledger row.
+    pub document: i64,
+    /// Attempts spent, this one included.
+    pub attempts: i32,
+    /// The stage that failed.
+    pub stage: Stage,
+    /// The category of the failure.
+    pub category: FailureCategory,
+    /// The failure in one CamelCase word.
+    pub reason: String,
+    /// The failure for a person.
+    pub message: String,
+    /// When it failed.
+    pub time: Timestamp,
+    /// What is done about it.
+    pub verdict: Verdict,
+}
+
+/// A row of the ledger as a person sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerRow {
+    /// Source of the document.
+    pub scope: String,
+    /// Name of the document within its source.
+    pub document: String,
+    /// Where it stands.
+    pub state: DocumentState,
+    /// Revision of the stored chunks.
+    pub revision: Option<String>,
+    /// Stored chunks.
+    pub chunks: i64,
+    /// Attempts spent since it was last done.
+    pub attempts: i32,
+    /// The last failure.
+    pub failure: Option<DocumentFailure>,
+    /// When it is tried again.
+    pub next_attempt: Option<Timestamp>,
+}
+
+/// What a run adds up to so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunSummary {
+    /// Documents of the run.
+    pub documents: DocumentCounts,
+    /// The failed ones by what is done about them.
+    pub failures: FailureCounts,
+    /// Chunks written in this run.
+    pub chunks: i64,
+    /// Tokens embedded in this run.
+    pub tokens: i64,
+    /// Bytes fetched in this run.
+    pub bytes: i64,
+    /// When the earliest of the retrying documents is due.
+    pub next_retry: Option<Timestamp>,
+    /// The newest failures, newest first.
+    pub recent_failures: Vec<DocumentFailure>,
+}

@@ -1,0 +1,137 @@
+//! Where chunks, vectors and the ledger are kept: the trait that stores share, and what passes through it. No I/O here.
+//!
+//! A store acknowledges a write by returning; only then does it count. The order of writes is such that a process may
+//! die between any two of them: new chunks, then the ledger row, then the removal of old chunks.
+
+mod error;
+mod ledger;
+mod sqlite;
+
+use std::ops::Range;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use lexigram_api::failure::ArchivePolicy;
+use serde::Serialize;
+use uuid::Uuid;
+
+pub use error::StoreError;
+pub use ledger::{DocumentState, FailedAttempt, LedgerRow, Outcome, RunSummary, WorkItem};
+pub use sqlite::SqliteStore;
+
+use crate::source::Listed;
+
+/// What a method of a store returns.
+pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// One run over one source: the pods of one Kubernetes Job share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunKey {
+    /// The source; document names are unique within it.
+    pub scope: String,
+    /// Name of the run.
+    pub run: String,
+}
+
+/// How far the listing of a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// Not ended: the source has to be listed, from its beginning.
+    Open,
+    /// Everything that the source holds is in the ledger.
+    Complete,
+}
+
+/// A chunk with its vector, ready to be stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EmbeddedChunk {
+    /// Deterministic: the same document, revision and ordinal give the same id.
+    pub id: Uuid,
+    /// Position within the document, from 0.
+    pub ordinal: i32,
+    /// The text that was embedded.
+    pub text: String,
+    /// Headings that the chunk stands under, outermost first.
+    pub headings: Vec<String>,
+    /// Page on which the chunk begins, from 1.
+    pub page: Option<i32>,
+    /// Where the chunk stands in the parsed text, in bytes.
+    pub bytes: Range<usize>,
+    /// Tokens of the text.
+    pub tokens: i32,
+    /// The vector.
+    pub vector: Vec<f32>,
+}
+
+/// Everything that makes a document done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentWrite {
+    /// The ledger row.
+    pub document: i64,
+    /// Content hash and pipeline fingerprint.
+    pub revision: String,
+    /// Fingerprint of parser, chunker and model.
+    pub pipeline: String,
+    /// Bytes that were fetched.
+    pub bytes: i64,
+    /// The chunks; they replace those of every other revision.
+    pub chunks: Vec<EmbeddedChunk>,
+}
+
+/// A chunk that a search found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hit {
+    /// Id of the chunk.
+    pub id: Uuid,
+    /// Cosine similarity of query and chunk, from −1 to 1.
+    pub score: f64,
+    /// Source of the document.
+    pub scope: String,
+    /// Name of the document.
+    pub document: String,
+    /// Position within the document, from 0.
+    pub ordinal: i32,
+    /// Headings that the chunk stands under, outermost first.
+    pub headings: Vec<String>,
+    /// Page on which the chunk begins, from 1.
+    pub page: Option<i32>,
+    /// Text of the chunk.
+    pub text: String,
+}
+
+/// One collection: its chunks, its vectors, its ledger.
+pub trait Store: Send + Sync {
+    /// Starts or resumes a full run and says whether its source has been listed.
+    fn begin_full<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Listing>;
+    /// Starts or resumes a retry run: takes the failed documents that were due at that time. Taken once, they stay the run's.
+    fn begin_retry<'a>(&'a self, run: &'a RunKey, due_before: Timestamp) -> StoreFuture<'a, ()>;
+    /// Adds listed documents to the run. Those that are done in their present version and `pipeline` are skipped at once.
+    fn add_listed<'a>(&'a self, run: &'a RunKey, listed: Vec<Listed>, pipeline: &'a str) -> StoreFuture<'a, ()>;
+    /// Notes that the whole source was listed: from now on the run's total stands still.
+    fn end_listing<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, ()>;
+    /// Documents that an earlier process of the scope had in hand when it died.
+    fn interrupted<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Vec<WorkItem>>;
+    /// Marks up to `limit` documents of the run that wait as in flight, and returns them.
+    fn claim<'a>(&'a self, run: &'a RunKey, limit: usize) -> StoreFuture<'a, Vec<WorkItem>>;
+    /// Puts a document that was claimed back among those that wait; `attempts` is what it has spent so far.
+    fn release(&self, document: i64, attempts: i32) -> StoreFuture<'_, ()>;
+    /// Stores a document's new chunks, marks it done, then removes its old chunks.
+    fn complete(&self, write: DocumentWrite) -> StoreFuture<'_, ()>;
+    /// Marks a document as unchanged.
+    fn skip(&self, document: i64) -> StoreFuture<'_, ()>;
+    /// Notes a failed attempt. Chunks of an older revision stay.
+    fn fail(&self, attempt: FailedAttempt) -> StoreFuture<'_, ()>;
+    /// Removes the documents of the scope that the run's listing does not have, and returns how many.
+    fn remove_unlisted<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, i32>;
+    /// Removes archived ledger rows that the policy no longer keeps.
+    fn prune_archive<'a>(&'a self, policy: &'a ArchivePolicy, now: Timestamp) -> StoreFuture<'a, ()>;
+    /// Counts of the run, and its newest failures.
+    fn summary<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, RunSummary>;
+    /// The `limit` chunks nearest to the vector, best first.
+    fn search<'a>(&'a self, vector: &'a [f32], limit: usize) -> StoreFuture<'a, Vec<Hit>>;
+    /// Rows of the ledger by scope and name, up to `limit`.
+    fn documents(&self, only_failed: bool, limit: usize) -> StoreFuture<'_, Vec<LedgerRow>>;
+    /// Fingerprint of the model that the collection was filled with.
+    fn model(&self) -> StoreFuture<'_, String>;
+}

@@ -1,0 +1,138 @@
+//! Chunks and vectors in SQLite: written, removed and searched. Reads and writes the database.
+
+use jiff::{SignedDuration, Timestamp};
+use lexigram_api::failure::ArchivePolicy;
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use uuid::Uuid;
+
+use super::super::{DocumentWrite, EmbeddedChunk, Hit, Outcome, RunKey, StoreError};
+
+pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // The same revision may be there already, from an attempt that died before its row said Done.
+    remove_chunks(&transaction, "document = ?1 AND revision = ?2", params![write.document, write.revision])?;
+    for chunk in &write.chunks {
+        insert_chunk(&transaction, write, chunk)?;
+    }
+    let tokens: i64 = write.chunks.iter().map(|chunk| i64::from(chunk.tokens)).sum();
+    transaction.execute(
+        "UPDATE documents SET state = 'Done', outcome = ?2, revision = ?3, pipeline = ?4, version = listed_version,
+             chunks = ?5, run_chunks = ?5, run_tokens = ?6, run_bytes = ?7, attempts = 0, stage = NULL, category = NULL,
+             reason = NULL, message = NULL, action = NULL, first_failure = NULL, last_failure = NULL, next_attempt = NULL
+         WHERE id = ?1",
+        params![
+            write.document,
+            Outcome::Done.as_str(),
+            write.revision,
+            write.pipeline,
+            i64::try_from(write.chunks.len()).unwrap_or(i64::MAX),
+            tokens,
+            write.bytes,
+        ],
+    )?;
+    remove_chunks(&transaction, "document = ?1 AND revision <> ?2", params![write.document, write.revision])?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn insert_chunk(transaction: &Transaction<'_>, write: &DocumentWrite, chunk: &EmbeddedChunk) -> Result<(), StoreError> {
+    let headings = serde_json::to_string(&chunk.headings).map_err(|error| StoreError::Other(error.to_string()))?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO chunks (uuid, document, revision, ordinal, text, headings, page, byte_start, byte_end, tokens)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            chunk.id.to_string(),
+            write.document,
+            write.revision,
+            chunk.ordinal,
+            chunk.text,
+            headings,
+            chunk.page,
+            i64::try_from(chunk.bytes.start).unwrap_or(i64::MAX),
+            i64::try_from(chunk.bytes.end).unwrap_or(i64::MAX),
+            chunk.tokens,
+        ])?;
+    transaction
+        .prepare_cached("INSERT INTO vectors (rowid, embedding) VALUES (?1, ?2)")?
+        .execute(params![transaction.last_insert_rowid(), bytes_of(&chunk.vector)])?;
+    Ok(())
+}
+
+/// Removes the chunks that match, and their vectors.
+fn remove_chunks(transaction: &Transaction<'_>, matching: &str, values: &[&dyn rusqlite::ToSql]) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(&format!("DELETE FROM vectors WHERE rowid IN (SELECT id FROM chunks WHERE {matching})"))?
+        .execute(values)?;
+    transaction.prepare_cached(&format!("DELETE FROM chunks WHERE {matching}"))?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn remove_unlisted(connection: &mut Connection, run: &RunKey) -> Result<i32, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let of_run = params![run.scope, run.run];
+    let unlisted = "document IN (SELECT id FROM documents WHERE scope = ?1 AND run <> ?2)";
+    remove_chunks(&transaction, unlisted, of_run)?;
+    let removed = transaction.execute("DELETE FROM documents WHERE scope = ?1 AND run <> ?2", of_run)?;
+    // added to, not set: an earlier process of this run may have removed some and died before its report
+    transaction.execute(
+        "UPDATE runs SET deleted = deleted + ?3 WHERE scope = ?1 AND run = ?2",
+        params![run.scope, run.run, i64::try_from(removed).unwrap_or(i64::MAX)],
+    )?;
+    transaction.commit()?;
+    Ok(i32::try_from(removed).unwrap_or(i32::MAX))
+}
+
+pub(super) fn prune_archive(connection: &mut Connection, policy: &ArchivePolicy, now: Timestamp) -> Result<(), StoreError> {
+    let oldest = now
+        .checked_sub(SignedDuration::from_secs(i64::from(policy.retention_seconds)))
+        .unwrap_or(Timestamp::MIN)
+        .as_millisecond();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let expired = "state = 'Archived' AND (last_failure < ?1 OR id NOT IN
+         (SELECT id FROM documents WHERE state = 'Archived' ORDER BY last_failure DESC, id DESC LIMIT ?2))";
+    let bounds = params![oldest, policy.max_items];
+    transaction.execute(&format!("DELETE FROM documents WHERE chunks = 0 AND {expired}"), bounds)?;
+    // a document that was ingested before stays, as it then was
+    transaction.execute(
+        &format!(
+            "UPDATE documents SET state = 'Done', attempts = 0, stage = NULL, category = NULL, reason = NULL,
+                 message = NULL, action = NULL, first_failure = NULL, last_failure = NULL
+             WHERE {expired}"
+        ),
+        bounds,
+    )?;
+    transaction.commit()?;
+    Ok(())
+}
+
+pub(super) fn search(connection: &mut Connection, vector: &[f32], limit: usize) -> Result<Vec<Hit>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "WITH nearest AS (SELECT rowid, distance FROM vectors WHERE embedding MATCH ?1 AND k = ?2)
+         SELECT chunks.uuid, nearest.distance, documents.scope, documents.name, chunks.ordinal, chunks.headings,
+             chunks.page, chunks.text
+         FROM nearest JOIN chunks ON chunks.id = nearest.rowid JOIN documents ON documents.id = chunks.document
+         ORDER BY nearest.distance, chunks.id",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let hits = statement.query_map(params![bytes_of(vector), limit], |row| {
+        let (id, headings): (String, String) = (row.get(0)?, row.get(5)?);
+        Ok(Hit {
+            id: Uuid::parse_str(&id).unwrap_or_default(),
+            score: 1.0 - row.get::<_, f64>(1)?,
+            scope: row.get(2)?,
+            document: row.get(3)?,
+            ordinal: row.get(4)?,
+            headings: serde_json::from_str(&headings).unwrap_or_default(),
+            page: row.get(6)?,
+            text: row.get(7)?,
+        })
+    })?;
+    Ok(hits.collect::<Result<_, _>>()?)
+}
+
+/// A vector as sqlite-vec reads it: little-endian 32-bit floats.
+fn bytes_of(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|number| number.to_le_bytes()).collect()
+}

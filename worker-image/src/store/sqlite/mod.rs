@@ -1,0 +1,167 @@
+//! The embedded store: one SQLite file a collection, vectors by sqlite-vec. Reads and writes that file.
+//!
+//! Every method takes the one connection and blocks a thread of tokio's blocking pool while it works.
+
+mod chunks;
+mod guard;
+mod ledger;
+mod schema;
+
+use std::{path::Path, sync::{Arc, Mutex, PoisonError}, time::Duration};
+
+use jiff::Timestamp;
+use lexigram_api::failure::ArchivePolicy;
+use rusqlite::{Connection, OpenFlags};
+
+use super::{
+    DocumentWrite, FailedAttempt, Hit, LedgerRow, Listing, RunKey, RunSummary, Store, StoreError, StoreFuture, WorkItem,
+};
+use crate::source::Listed;
+
+pub use guard::ScopeLock;
+
+/// How long a statement waits for another process to end its write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A store in one SQLite file.
+pub struct SqliteStore {
+    connection: Arc<Mutex<Connection>>,
+}
+
+impl SqliteStore {
+    /// Opens the file for ingestion, making it and its tables where they are missing.
+    ///
+    /// # Errors
+    /// If the file cannot be used, lies on a network file system, or was filled with another model.
+    pub fn create(path: &Path, collection: &str, model: &str, dimension: usize) -> Result<Self, StoreError> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        guard::refuse_network_file_system(folder, path)?;
+        let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        schema::migrate(&mut connection, &path.display().to_string())?;
+        schema::ensure_collection(&mut connection, collection, model, dimension)?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Opens a file that is there, to look into it.
+    ///
+    /// # Errors
+    /// If there is no such file, or it is no store.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::NotFound { path: path.display().to_string() });
+        }
+        let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        schema::migrate(&mut connection, &path.display().to_string())?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    fn with<'a, T: Send + 'static>(
+        &'a self,
+        work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreFuture<'a, T> {
+        let connection = Arc::clone(&self.connection);
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || {
+                // a panic elsewhere leaves no half-done work: its transaction was rolled back
+                let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                work(&mut connection)
+            })
+            .await
+            .unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
+        })
+    }
+}
+
+fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    lexigram_sqlite_vec::register()?;
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // FULL: a write that was acknowledged is still there after the power went; in WAL mode this costs one fsync a write
+    let prepared = connection
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;");
+    prepared.map_err(|error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
+            StoreError::NotAStore { path: path.display().to_string(), problem: error.to_string() }
+        }
+        _ => error.into(),
+    })?;
+    Ok(connection)
+}
+
+impl Store for SqliteStore {
+    fn begin_full<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Listing> {
+        let run = run.clone();
+        self.with(move |connection| ledger::begin_full(connection, &run))
+    }
+
+    fn begin_retry<'a>(&'a self, run: &'a RunKey, due_before: Timestamp) -> StoreFuture<'a, ()> {
+        let run = run.clone();
+        self.with(move |connection| ledger::begin_retry(connection, &run, due_before))
+    }
+
+    fn add_listed<'a>(&'a self, run: &'a RunKey, listed: Vec<Listed>, pipeline: &'a str) -> StoreFuture<'a, ()> {
+        let (run, pipeline) = (run.clone(), pipeline.to_owned());
+        self.with(move |connection| ledger::add_listed(connection, &run, &listed, &pipeline))
+    }
+
+    fn end_listing<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, ()> {
+        let run = run.clone();
+        self.with(move |connection| ledger::end_listing(connection, &run))
+    }
+
+    fn interrupted<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Vec<WorkItem>> {
+        let run = run.clone();
+        self.with(move |connection| ledger::interrupted(connection, &run))
+    }
+
+    fn claim<'a>(&'a self, run: &'a RunKey, limit: usize) -> StoreFuture<'a, Vec<WorkItem>> {
+        let run = run.clone();
+        self.with(move |connection| ledger::claim(connection, &run, limit))
+    }
+
+    fn release(&self, document: i64, attempts: i32) -> StoreFuture<'_, ()> {
+        self.with(move |connection| ledger::release(connection, document, attempts))
+    }
+
+    fn complete(&self, write: DocumentWrite) -> StoreFuture<'_, ()> {
+        self.with(move |connection| chunks::complete(connection, &write))
+    }
+
+    fn skip(&self, document: i64) -> StoreFuture<'_, ()> {
+        self.with(move |connection| ledger::skip(connection, document))
+    }
+
+    fn fail(&self, attempt: FailedAttempt) -> StoreFuture<'_, ()> {
+        self.with(move |connection| ledger::fail(connection, &attempt))
+    }
+
+    fn remove_unlisted<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, i32> {
+        let run = run.clone();
+        self.with(move |connection| chunks::remove_unlisted(connection, &run))
+    }
+
+    fn prune_archive<'a>(&'a self, policy: &'a ArchivePolicy, now: Timestamp) -> StoreFuture<'a, ()> {
+        let policy = policy.clone();
+        self.with(move |connection| chunks::prune_archive(connection, &policy, now))
+    }
+
+    fn summary<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, RunSummary> {
+        let run = run.clone();
+        self.with(move |connection| ledger::summary(connection, &run))
+    }
+
+    fn search<'a>(&'a self, vector: &'a [f32], limit: usize) -> StoreFuture<'a, Vec<Hit>> {
+        let vector = vector.to_vec();
+        self.with(move |connection| chunks::search(connection, &vector, limit))
+    }
+
+    fn documents(&self, only_failed: bool, limit: usize) -> StoreFuture<'_, Vec<LedgerRow>> {
+        self.with(move |connection| ledger::documents(connection, only_failed, limit))
+    }
+
+    fn model(&self) -> StoreFuture<'_, String> {
+        self.with(|connection| {
+            schema::stored_model(connection)?.ok_or_else(|| StoreError::Other("the store holds no collection".to_owned()))
+        })
+    }
+}
