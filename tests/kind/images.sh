@@ -11,10 +11,12 @@ base=$(cat "$STATE/run/base-image")
 model=$("$REPO/worker-image/model.sh")
 
 start=$EPOCHREALTIME
-say '==> Build the binaries'
-(cd "$REPO" && cargo build --locked --workspace --bins)
+say '==> Build the binaries and tests: cargo build'
+# The tests too, since cargo compiles shared dependencies with the features that all chosen targets ask for: the same
+# choice everywhere means that each is compiled once.
+(cd "$REPO" && cargo build --locked --workspace --bins --tests)
 say "    $(seconds "$start") s"
-timed 'Build the binaries' "$start"
+timed 'Build the binaries and tests' "$start"
 binaries=${CARGO_TARGET_DIR:-$REPO/target}/debug
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$REPO/Cargo.toml")
 revision=$(git -C "$REPO" rev-parse HEAD 2>/dev/null || echo unknown)

@@ -10,15 +10,6 @@ summary() {
 }
 trap summary EXIT
 
-# cargo's own progress is worth seeing, so it keeps the terminal
-run() {
-  local name=$1 start=$EPOCHREALTIME
-  shift
-  say "==> $name"
-  "$@"
-  timed "$name" "$start"
-}
-
 "$KIND_DIR/up.sh"
 "$KIND_DIR/images.sh"
 "$KIND_DIR/tools.sh" kubectl helm
@@ -27,5 +18,7 @@ LEXIGRAM_MODELS=$(dirname "$("$REPO/worker-image/model.sh")")
 export LEXIGRAM_MODELS LEXIGRAM_OPERATOR_IMAGE=lexigram-operator:dev LEXIGRAM_WORKER_IMAGE=lexigram-worker:dev
 
 cd "$REPO"
-run 'Build the tests' cargo test --locked --workspace --no-run
-run 'Run the tests' cargo test --locked --workspace "$@"
+say '==> Run the tests: cargo test'
+start=$EPOCHREALTIME
+cargo test --locked --workspace "$@"
+timed 'Run the tests' "$start"
