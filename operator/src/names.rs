@@ -1,0 +1,92 @@
+//! Deterministic names and labels of everything that the operator makes. No I/O.
+
+use sha2::{Digest, Sha256};
+
+/// Field manager of server-side apply, value of `app.kubernetes.io/managed-by`, name of the event reporter.
+pub const OPERATOR: &str = "lexigram-operator";
+/// Label of everything that the operator makes.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Label with the uid of the object that a Job, ConfigMap or Pod works for.
+pub const OWNER_UID: &str = "workers.lexigram.dev/owner-uid";
+/// Annotation with the name of that object: names may be longer than labels.
+pub const OWNER_NAME: &str = "workers.lexigram.dev/owner-name";
+/// Label of pods that mount a store's claim: they have to run on one node.
+pub const STORE_CLAIM_LABEL: &str = "workers.lexigram.dev/store-claim";
+/// The claim that holds the embedded stores of a namespace.
+pub const STORE_CLAIM: &str = "lexigram-store";
+/// Label that hands a Job to Kueue.
+pub const KUEUE_QUEUE: &str = "kueue.x-k8s.io/queue-name";
+
+/// Longest name of a Job: its pods carry it as a label.
+const MAX_NAME: usize = 63;
+/// Hexadecimal digits of the hash in a name that was cut.
+const HASH_DIGITS: usize = 8;
+
+/// Which run of a job a Kubernetes Job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RunNumber {
+    /// The n-th full run, from 1: `x-r1`.
+    Full(u32),
+    /// The k-th retry of dead letters, from 1: `x-retry1`.
+    Retry(u32),
+}
+
+impl RunNumber {
+    /// Name of the Kubernetes Job and of its work spec, for the object `name`. Long names are cut and end with a hash
+    /// of the whole name.
+    #[must_use]
+    pub fn job_name(self, name: &str) -> String {
+        let suffix = match self {
+            Self::Full(number) => format!("-r{number}"),
+            Self::Retry(number) => format!("-retry{number}"),
+        };
+        if name.len() + suffix.len() <= MAX_NAME && !name.contains('.') {
+            return format!("{name}{suffix}");
+        }
+        // dots are fine in names of objects and not in the labels and host names that pods get from a Job's name
+        let digest = Sha256::digest(name);
+        let hash: String = digest.iter().take(HASH_DIGITS / 2).map(|byte| format!("{byte:02x}")).collect();
+        let room = MAX_NAME - suffix.len() - HASH_DIGITS - 1;
+        let head: String = name.replace('.', "-").chars().take(room).collect();
+        format!("{}-{hash}{suffix}", head.trim_end_matches('-'))
+    }
+
+    /// The run that the Kubernetes Job `job_name` of the object `name` is.
+    #[must_use]
+    pub fn parse(job_name: &str) -> Option<Self> {
+        let (_, suffix) = job_name.rsplit_once('-')?;
+        match suffix.strip_prefix("retry") {
+            Some(number) => number.parse().ok().map(Self::Retry),
+            None => suffix.strip_prefix('r')?.parse().ok().map(Self::Full),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(RunNumber::Full(1), "handbook", "handbook-r1")]
+    #[case(RunNumber::Retry(12), "handbook", "handbook-retry12")]
+    fn short_names_are_kept(#[case] run: RunNumber, #[case] name: &str, #[case] expected: &str) {
+        assert_eq!(run.job_name(name), expected);
+        assert_eq!(RunNumber::parse(expected), Some(run));
+    }
+
+    #[test]
+    fn long_names_are_cut_and_stay_different() {
+        let (a, b) = (format!("{}a", "x".repeat(80)), format!("{}b", "x".repeat(80)));
+        let names = [&a, &b].map(|name| RunNumber::Full(1).job_name(name));
+        assert_ne!(names[0], names[1]);
+        assert!(names.iter().all(|name| name.len() <= MAX_NAME), "{names:?}");
+        assert_eq!(RunNumber::parse(&names[0]), Some(RunNumber::Full(1)));
+    }
+
+    #[test]
+    fn a_dotted_name_is_not_that_of_its_dashed_twin() {
+        assert_ne!(RunNumber::Full(1).job_name("a.b"), RunNumber::Full(1).job_name("a-b"));
+    }
+}
