@@ -1,0 +1,83 @@
+//! Text in, chunks out: cut so that each fits the embedding model. No I/O.
+
+mod error;
+mod headings;
+mod splitter;
+
+use std::{ops::Range, sync::Arc};
+
+use lexigram_api::document::{Chunking, ChunkingStrategy};
+use tokenizers::Tokenizer;
+
+pub use error::ChunkError;
+
+use crate::parse::{Markup, Parsed};
+use splitter::Splitter;
+
+/// Part of every document's revision: changes whenever the same text is cut in another way.
+pub const CHUNKER_VERSION: &str = "chunk-1";
+
+/// Tokens that a model adds to each text: one before, one after.
+const SPECIAL_TOKENS: usize = 2;
+
+/// A piece of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Position within the document, from 0.
+    pub ordinal: i32,
+    /// The text: the document's text at [`bytes`](Self::bytes).
+    pub text: String,
+    /// Headings that the chunk stands under, outermost first.
+    pub headings: Vec<String>,
+    /// Page on which the chunk begins, from 1; none where the format has no pages.
+    pub page: Option<i32>,
+    /// Where the chunk stands in the document's text, in bytes.
+    pub bytes: Range<usize>,
+    /// Tokens of the text, without those that the model adds.
+    pub tokens: i32,
+}
+
+/// Cuts documents.
+pub trait Chunker: Send + Sync {
+    /// The document's chunks in order. Together they hold all of its text but white space between them; neighbours
+    /// may overlap.
+    ///
+    /// # Errors
+    /// If the tokenizer cannot read the text.
+    fn chunk(&self, parsed: &Parsed) -> Result<Vec<Chunk>, ChunkError>;
+}
+
+/// The chunker for these settings and a model that reads up to `model_max_tokens` tokens.
+///
+/// # Errors
+/// If the overlap does not leave room for anything new.
+pub fn open(
+    chunking: &Chunking,
+    tokenizer: Arc<Tokenizer>,
+    model_max_tokens: usize,
+) -> Result<Box<dyn Chunker>, ChunkError> {
+    let asked = usize::try_from(chunking.max_tokens).unwrap_or(0);
+    let max_tokens = asked.min(model_max_tokens.saturating_sub(SPECIAL_TOKENS));
+    let overlap = usize::try_from(chunking.overlap_tokens).unwrap_or(0);
+    if overlap >= max_tokens {
+        return Err(ChunkError::Overlap { overlap, max_tokens });
+    }
+    Ok(Box::new(StrategyChunker { strategy: chunking.strategy, splitter: Splitter::new(tokenizer, max_tokens, overlap)? }))
+}
+
+/// Chooses the way of cutting for each document.
+struct StrategyChunker {
+    strategy: ChunkingStrategy,
+    splitter: Splitter,
+}
+
+impl Chunker for StrategyChunker {
+    fn chunk(&self, parsed: &Parsed) -> Result<Vec<Chunk>, ChunkError> {
+        let markdown = match self.strategy {
+            ChunkingStrategy::Auto => parsed.markup == Markup::Markdown,
+            ChunkingStrategy::Markdown => true,
+            ChunkingStrategy::Plain => false,
+        };
+        self.splitter.chunk(parsed, markdown)
+    }
+}

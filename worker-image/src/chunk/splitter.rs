@@ -1,0 +1,169 @@
+//! Cutting by text-splitter, sized by the model's own tokenizer. No I/O.
+
+use std::sync::Arc;
+
+use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
+use tokenizers::Tokenizer;
+
+use super::{Chunk, ChunkError, headings::Headings};
+use crate::parse::{PageStart, Parsed};
+
+/// Text that is cut at once, in bytes: the splitters look at all of the rest for every chunk, so that one huge text
+/// without structure would take time that grows with its square.
+const SECTION_BYTES: usize = 64 * 1024;
+
+/// Counts the tokens of a text as the model sees them.
+#[derive(Clone)]
+struct Tokens(Arc<Tokenizer>);
+
+impl ChunkSizer for Tokens {
+    fn size(&self, text: &str) -> usize {
+        // a text that the tokenizer cannot read is found out, with its error, when its tokens are counted for good
+        self.0.encode_fast(text, false).map_or(0, |encoding| encoding.len())
+    }
+}
+
+/// Cuts text into chunks of limited tokens.
+pub(super) struct Splitter {
+    tokenizer: Arc<Tokenizer>,
+    markdown: MarkdownSplitter<Tokens>,
+    plain: TextSplitter<Tokens>,
+}
+
+impl Splitter {
+    pub(super) fn new(tokenizer: Arc<Tokenizer>, max_tokens: usize, overlap: usize) -> Result<Self, ChunkError> {
+        let config = || {
+            ChunkConfig::new(max_tokens)
+                .with_sizer(Tokens(Arc::clone(&tokenizer)))
+                .with_overlap(overlap)
+                .map_err(|_| ChunkError::Overlap { overlap, max_tokens })
+        };
+        Ok(Self { markdown: MarkdownSplitter::new(config()?), plain: TextSplitter::new(config()?), tokenizer })
+    }
+
+    pub(super) fn chunk(&self, parsed: &Parsed, markdown: bool) -> Result<Vec<Chunk>, ChunkError> {
+        let headings = if markdown { Headings::of_markdown(&parsed.text) } else { Headings::none() };
+        let mut chunks = Vec::new();
+        for (start, section) in sections(&parsed.text) {
+            let pieces: Box<dyn Iterator<Item = (usize, &str)>> = match markdown {
+                true => Box::new(self.markdown.chunk_indices(section)),
+                false => Box::new(self.plain.chunk_indices(section)),
+            };
+            for (offset, text) in pieces.filter(|(_, text)| !text.trim().is_empty()) {
+                let offset = start + offset;
+                chunks.push(Chunk {
+                    ordinal: i32::try_from(chunks.len()).unwrap_or(i32::MAX),
+                    headings: headings.above(offset),
+                    page: page_at(&parsed.pages, offset),
+                    bytes: offset..offset + text.len(),
+                    tokens: self.count(text)?,
+                    text: text.to_owned(),
+                });
+            }
+        }
+        Ok(chunks)
+    }
+
+    fn count(&self, text: &str) -> Result<i32, ChunkError> {
+        let encoding =
+            self.tokenizer.encode_fast(text, false).map_err(|error| ChunkError::Tokenization(error.to_string()))?;
+        Ok(i32::try_from(encoding.len()).unwrap_or(i32::MAX))
+    }
+}
+
+/// The text in pieces of about [`SECTION_BYTES`], cut between paragraphs if there are any, else lines, else words.
+fn sections(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let rest = text.get(start..).filter(|rest| !rest.is_empty())?;
+        let end = if rest.len() <= SECTION_BYTES { rest.len() } else { section_end(rest) };
+        let section = (start, &rest[..end]);
+        start += end;
+        Some(section)
+    })
+}
+
+fn section_end(rest: &str) -> usize {
+    let window = &rest[..rest.floor_char_boundary(SECTION_BYTES)];
+    ["\n\n", "\n", " "]
+        .iter()
+        .find_map(|boundary| window.rfind(boundary).filter(|&at| at > 0).map(|at| at + boundary.len()))
+        .unwrap_or(window.len())
+}
+
+fn page_at(pages: &[PageStart], offset: usize) -> Option<i32> {
+    pages.iter().rev().find(|page| page.offset <= offset).map(|page| page.page)
+}
+
+#[cfg(test)]
+mod tests {
+    use lexigram_api::document::Chunking;
+    use proptest::prelude::*;
+    use tokenizers::{models::wordlevel::WordLevel, pre_tokenizers::whitespace::Whitespace};
+
+    use super::*;
+    use crate::parse::Markup;
+
+    /// One token a word: enough to count with.
+    fn tokenizer() -> Arc<Tokenizer> {
+        let model = WordLevel::builder().vocab([("[UNK]".to_owned(), 0)].into_iter().collect()).unk_token("[UNK]".to_owned()).build().unwrap();
+        let mut tokenizer = Tokenizer::new(model);
+        tokenizer.with_pre_tokenizer(Some(Whitespace {}));
+        Arc::new(tokenizer)
+    }
+
+    fn cut(text: &str, markup: Markup, max_tokens: i32, overlap_tokens: i32) -> Vec<Chunk> {
+        let chunking = Chunking { max_tokens, overlap_tokens, ..Default::default() };
+        let parsed = Parsed { text: text.to_owned(), markup, pages: Vec::new() };
+        super::super::open(&chunking, tokenizer(), 8192).unwrap().chunk(&parsed).unwrap()
+    }
+
+    #[test]
+    fn chunks_know_their_headings_and_pages() {
+        let text = "# Coffee\n\nGrind fresh every morning.\n\n## Water\n\nNot boiling, a little below.";
+        let pages = vec![PageStart { page: 1, offset: 0 }, PageStart { page: 2, offset: text.find("## Water").unwrap() }];
+        let parsed = Parsed { text: text.to_owned(), markup: Markup::Markdown, pages };
+        let chunking = Chunking { max_tokens: 16, overlap_tokens: 0, ..Default::default() };
+        let chunks = super::super::open(&chunking, tokenizer(), 12).unwrap().chunk(&parsed).unwrap();
+        let seen: Vec<_> = chunks.iter().map(|chunk| (chunk.headings.join(" > "), chunk.page)).collect();
+        assert_eq!(seen, [("Coffee".to_owned(), Some(1)), ("Coffee > Water".to_owned(), Some(2))]);
+    }
+
+    #[test]
+    fn an_overlap_without_room_for_anything_new_names_the_field() {
+        let chunking = Chunking { max_tokens: 256, overlap_tokens: 100, ..Default::default() };
+        let error = super::super::open(&chunking, tokenizer(), 64).err().unwrap().to_string();
+        assert!(error.starts_with("spec.chunking.overlapTokens: 100 must be less than the 62 tokens"), "{error}");
+    }
+
+    #[test]
+    fn a_huge_line_without_any_boundary_is_cut_too() {
+        let chunks = cut(&"x".repeat(3 * SECTION_BYTES), Markup::Plain, 64, 0);
+        assert_eq!(chunks.iter().map(|chunk| chunk.text.len()).sum::<usize>(), 3 * SECTION_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_are_pieces_of_the_text_that_leave_nothing_out(
+            words in proptest::collection::vec("[a-z#*\\-.]{1,8}|\n|\n\n|# h\n|\u{e4}\u{1F600}", 0..300),
+            markdown in any::<bool>(),
+            max_tokens in 16i32..64,
+            overlap in 0i32..8,
+        ) {
+            let text = words.join(" ");
+            let markup = if markdown { Markup::Markdown } else { Markup::Plain };
+            let chunks = cut(&text, markup, max_tokens, overlap);
+            let mut covered = vec![false; text.len()];
+            for (index, chunk) in chunks.iter().enumerate() {
+                prop_assert_eq!(chunk.ordinal as usize, index);
+                prop_assert_eq!(&text[chunk.bytes.clone()], &chunk.text);
+                prop_assert!(chunk.tokens <= max_tokens, "{} tokens", chunk.tokens);
+                covered[chunk.bytes.clone()].fill(true);
+            }
+            prop_assert!(chunks.is_sorted_by_key(|chunk| chunk.bytes.start));
+            for (at, character) in text.char_indices() {
+                prop_assert!(covered[at] || character.is_whitespace(), "{character:?} at {at} is in no chunk");
+            }
+        }
+    }
+}

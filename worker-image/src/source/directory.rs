@@ -1,0 +1,241 @@
+//! Files below a directory: a mounted ConfigMap or claim, or a folder of the user's. Reads files.
+//!
+//! Names are paths below the directory with `/` between their parts; bytes that are not UTF-8, and `%`, are escaped as
+//! `%XX`, so that every file has a name of its own. A link is followed only as long as it stays inside the directory.
+
+use std::{
+    ffi::OsStr,
+    fs::Metadata,
+    io::ErrorKind,
+    os::unix::{ffi::{OsStrExt, OsStringExt}, fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::{self, BoxStream}};
+use tokio::{io::AsyncReadExt, sync::mpsc, task::spawn_blocking};
+use walkdir::WalkDir;
+
+use super::{Fetched, Listed, Source, SourceError, names::NameFilter};
+
+/// Listed documents that wait for the ledger at the most.
+const LISTING_BUFFER: usize = 1024;
+
+/// A directory.
+pub(super) struct Directory {
+    root: PathBuf,
+    filter: std::sync::Arc<NameFilter>,
+}
+
+impl Directory {
+    pub(super) fn open(path: &str, filter: NameFilter) -> Result<Self, SourceError> {
+        let root = Path::new(path).canonicalize().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => SourceError::NoDirectory { path: path.to_owned() },
+            _ => unreadable(Path::new(path), &error),
+        })?;
+        if !root.is_dir() {
+            return Err(SourceError::NoDirectory { path: path.to_owned() });
+        }
+        Ok(Self { root, filter: filter.into() })
+    }
+}
+
+impl Source for Directory {
+    fn list(&self) -> BoxStream<'_, Result<Listed, SourceError>> {
+        let (root, filter) = (self.root.clone(), std::sync::Arc::clone(&self.filter));
+        let (sender, receiver) = mpsc::channel(LISTING_BUFFER);
+        spawn_blocking(move || {
+            for entry in walk(&root, &filter) {
+                if sender.blocking_send(entry).is_err() {
+                    return; // nobody listens any more
+                }
+            }
+        });
+        stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|entry| (entry, receiver)) }).boxed()
+    }
+
+    fn fetch<'a>(&'a self, name: &'a str, limit: u64) -> BoxFuture<'a, Result<Fetched, SourceError>> {
+        async move {
+            let path = self.root.join(path_of(name));
+            let resolved = tokio::fs::canonicalize(&path).await.map_err(|error| gone_or_unreadable(&path, &error))?;
+            if !resolved.starts_with(&self.root) {
+                return Err(SourceError::Gone { detail: "it is a link that leads out of the source".to_owned() });
+            }
+            let file = tokio::fs::File::open(&resolved).await.map_err(|error| gone_or_unreadable(&path, &error))?;
+            let size = file.metadata().await.map_err(|error| unreadable(&path, &error))?.len();
+            if size > limit {
+                return Err(SourceError::TooLarge { limit });
+            }
+            let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+            // the file may grow while it is read
+            file.take(limit + 1).read_to_end(&mut content).await.map_err(|error| unreadable(&path, &error))?;
+            if u64::try_from(content.len()).unwrap_or(u64::MAX) > limit {
+                return Err(SourceError::TooLarge { limit });
+            }
+            Ok(Fetched { content, media_type: None })
+        }
+        .boxed()
+    }
+}
+
+/// Every wanted file below `root`.
+fn walk<'a>(root: &'a Path, filter: &'a NameFilter) -> impl Iterator<Item = Result<Listed, SourceError>> + 'a {
+    // A ConfigMap is mounted as links to `..data/KEY`, and `..data` links to a folder `..2026_11_24…`: the links are
+    // the documents, the folders are not.
+    let hidden = |name: &OsStr| name.as_bytes().starts_with(b"..");
+    WalkDir::new(root)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(move |entry| entry.depth() == 0 || !hidden(entry.file_name()))
+        .filter_map(move |entry| {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    let path = error.path().unwrap_or(root).to_owned();
+                    return Some(Err(SourceError::Unreadable { path: path.display().to_string(), problem: error.to_string() }));
+                }
+            };
+            if entry.file_type().is_dir() {
+                return None;
+            }
+            let name = name_of(entry.path().strip_prefix(root).unwrap_or(entry.path()));
+            if !filter.accepts(&name) {
+                return None;
+            }
+            // a link that leads outside, to a folder or nowhere is no document of this source
+            let inside = entry.path().canonicalize().ok().filter(|target| target.starts_with(root))?;
+            match inside.metadata() {
+                Ok(metadata) if metadata.is_file() => Some(Ok(Listed { name, version: Some(version_of(&metadata)) })),
+                Ok(_) => None,
+                Err(error) => Some(Err(unreadable(entry.path(), &error))),
+            }
+        })
+}
+
+/// Size, time and inode: a file that was replaced, even within one tick of the clock, has another one.
+fn version_of(metadata: &Metadata) -> String {
+    format!("{}-{}.{:09}-{}", metadata.len(), metadata.mtime(), metadata.mtime_nsec(), metadata.ino())
+}
+
+fn name_of(path: &Path) -> String {
+    let mut name = String::new();
+    for part in path.as_os_str().as_bytes().utf8_chunks() {
+        for character in part.valid().chars() {
+            match character {
+                '%' => name.push_str("%25"),
+                other => name.push(other),
+            }
+        }
+        for byte in part.invalid() {
+            name.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    name
+}
+
+fn path_of(name: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let escaped = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match (first, escaped) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+}
+
+fn gone_or_unreadable(path: &Path, error: &std::io::Error) -> SourceError {
+    match error.kind() {
+        ErrorKind::NotFound => SourceError::Gone { detail: "no such file".to_owned() },
+        _ => unreadable(path, error),
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> SourceError {
+    SourceError::Unreadable { path: path.display().to_string(), problem: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    fn source(root: &Path) -> Directory {
+        Directory::open(root.to_str().unwrap(), NameFilter::new(&[], &[]).unwrap()).unwrap()
+    }
+
+    async fn names(source: &Directory) -> Vec<String> {
+        source.list().map(|listed| listed.unwrap().name).collect().await
+    }
+
+    #[tokio::test]
+    async fn every_name_leads_back_to_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let files: [&[u8]; 5] = [b"plain.txt", b"with space.txt", b"line\nbreak.txt", b"not-utf8-\xff.txt", b"100%41.txt"];
+        for file in files {
+            fs::write(folder.path().join(OsStr::from_bytes(file)), file).unwrap();
+        }
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        fs::write(folder.path().join("sub/deep.txt"), "sub/deep.txt").unwrap();
+        let source = source(folder.path());
+        let names = names(&source).await;
+        assert_eq!(names.len(), 6, "{names:?}");
+        assert!(names.contains(&"sub/deep.txt".to_owned()) && names.contains(&"not-utf8-%FF.txt".to_owned()), "{names:?}");
+        for name in names {
+            let content = source.fetch(&name, 100).await.unwrap().content;
+            assert_eq!(content, path_of(&name).as_os_str().as_bytes(), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_config_map_is_listed_once_and_links_out_of_it_are_not_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("secret"), "secret").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("..2026_11_24")).unwrap();
+        fs::write(folder.path().join("..2026_11_24/a.md"), "# A").unwrap();
+        symlink("..2026_11_24", folder.path().join("..data")).unwrap();
+        symlink("..data/a.md", folder.path().join("a.md")).unwrap();
+        symlink(outside.path().join("secret"), folder.path().join("escape.txt")).unwrap();
+        let source = source(folder.path());
+        assert_eq!(names(&source).await, ["a.md"]);
+        assert_eq!(source.fetch("a.md", 100).await.unwrap().content, b"# A");
+        assert!(matches!(source.fetch("escape.txt", 100).await, Err(SourceError::Gone { .. })));
+        assert!(matches!(source.fetch("../secret", 100).await, Err(SourceError::Gone { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_large_file_is_refused_by_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = fs::File::create(folder.path().join("large.txt")).unwrap();
+        file.set_len(200 * 1024 * 1024).unwrap();
+        let error = source(folder.path()).fetch("large.txt", 64 * 1024 * 1024).await.unwrap_err();
+        assert!(error.to_string().contains("more than 67108864 bytes"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_has_another_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let version = || async { source(folder.path()).list().next().await.unwrap().unwrap().version };
+        fs::write(folder.path().join("a.txt"), "one").unwrap();
+        let first = version().await;
+        assert_eq!(version().await, first);
+        fs::write(folder.path().join("b.txt"), "two").unwrap();
+        fs::rename(folder.path().join("b.txt"), folder.path().join("a.txt")).unwrap();
+        assert_ne!(version().await, first);
+    }
+
+    #[test]
+    fn a_missing_directory_is_named() {
+        let error = Directory::open("/does/not/exist", NameFilter::new(&[], &[]).unwrap()).err().unwrap();
+        assert!(error.to_string().contains("no directory /does/not/exist"), "{error}");
+    }
+}

@@ -1,0 +1,116 @@
+//! What can go wrong with a source. No I/O.
+
+use lexigram_api::failure::FailureCategory;
+use thiserror::Error;
+
+use crate::failure::Classified;
+
+/// Why documents could not be listed or fetched.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// A glob that cannot be understood.
+    #[error("spec.source.{field}: '{glob}' is not a glob: {problem}")]
+    Glob {
+        /// `include[2]` or `exclude[0]`.
+        field: String,
+        /// The glob.
+        glob: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The directory to ingest is not there.
+    #[error("there is no directory {path}; check spec.source.persistentVolumeClaim.path, or the argument of `ingest`")]
+    NoDirectory {
+        /// The directory.
+        path: String,
+    },
+    /// A file or directory could not be read.
+    #[error("cannot read {path}: {problem}")]
+    Unreadable {
+        /// The file or directory.
+        path: String,
+        /// What the system says.
+        problem: String,
+    },
+    /// A request header that HTTP does not allow.
+    #[error("the Secret of spec.source.http.headersSecretRef holds '{header}', which is no valid header or has no valid value")]
+    Header {
+        /// Name of the header.
+        header: String,
+    },
+    /// The document is no longer there.
+    #[error("the document is gone from its source ({detail})")]
+    Gone {
+        /// What the source says.
+        detail: String,
+    },
+    /// The document is larger than it may be.
+    #[error("the document has more than {limit} bytes; raise spec.parsing.maxDocumentBytes or split it")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The server refused the credentials.
+    #[error("the server refuses access (HTTP {status}); check spec.source.http.headersSecretRef")]
+    Refused {
+        /// 401 or 403.
+        status: u16,
+    },
+    /// The server asks to slow down.
+    #[error("the server asks to slow down (HTTP {status})")]
+    SlowDown {
+        /// 429, or 503 with `Retry-After`.
+        status: u16,
+    },
+    /// The server cannot answer now.
+    #[error("the server cannot answer at the moment (HTTP {status})")]
+    ServerError {
+        /// 5xx.
+        status: u16,
+    },
+    /// The server will not answer this request.
+    #[error("the server answers HTTP {status}")]
+    Rejected {
+        /// 4xx, or something else that is not a document.
+        status: u16,
+    },
+    /// The server took too long.
+    #[error("the server did not answer within {seconds} s")]
+    Timeout {
+        /// The limit in seconds.
+        seconds: u64,
+    },
+    /// The connection failed.
+    #[error("the server cannot be reached, or broke off: {0}")]
+    Connection(String),
+}
+
+impl Classified for SourceError {
+    fn category(&self) -> FailureCategory {
+        match self {
+            Self::Glob { .. } | Self::NoDirectory { .. } | Self::Header { .. } => FailureCategory::Configuration,
+            Self::Unreadable { .. } | Self::ServerError { .. } | Self::Connection(_) => FailureCategory::Transient,
+            Self::Gone { .. } | Self::TooLarge { .. } | Self::Rejected { .. } => FailureCategory::InvalidInput,
+            Self::Refused { .. } => FailureCategory::Authentication,
+            Self::SlowDown { .. } => FailureCategory::RateLimited,
+            Self::Timeout { .. } => FailureCategory::Timeout,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Glob { .. } => "InvalidGlob",
+            Self::NoDirectory { .. } => "SourceDirectoryNotFound",
+            Self::Unreadable { .. } => "SourceUnreadable",
+            Self::Header { .. } => "InvalidHeader",
+            Self::Gone { .. } => "SourceGone",
+            Self::TooLarge { .. } => "DocumentTooLarge",
+            Self::Refused { .. } => "SourceAccessDenied",
+            Self::SlowDown { .. } => "SourceRateLimited",
+            Self::ServerError { .. } => "SourceServerError",
+            Self::Rejected { .. } => "SourceRejected",
+            Self::Timeout { .. } => "SourceTimeout",
+            Self::Connection(_) => "SourceUnreachable",
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Where documents come from: the trait that sources share, and the choice between them. No I/O here.
+
+mod directory;
+mod error;
+mod http;
+mod inline;
+mod names;
+
+use futures::{future::BoxFuture, stream::BoxStream};
+use lexigram_api::contract::{IngestTask, SourceLocation};
+
+pub use error::SourceError;
+
+use directory::Directory;
+use http::Http;
+use inline::Inline;
+use names::NameFilter;
+
+/// A document that a source says it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Name, unique within the source.
+    pub name: String,
+    /// Changes when the content does, where the source can tell without a fetch.
+    pub version: Option<String>,
+}
+
+/// The content of a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The bytes, as many as the limit allows.
+    pub content: Vec<u8>,
+    /// What the source says of their type, for instance `text/html`.
+    pub media_type: Option<String>,
+}
+
+/// A place that documents come from.
+pub trait Source: Send + Sync {
+    /// Every document, in no particular order. An error means that the listing is not complete.
+    fn list(&self) -> BoxStream<'_, Result<Listed, SourceError>>;
+    /// The content of a document that was listed. Reads no more than `limit` bytes; a larger document is
+    /// [`SourceError::TooLarge`].
+    fn fetch<'a>(&'a self, name: &'a str, limit: u64) -> BoxFuture<'a, Result<Fetched, SourceError>>;
+}
+
+/// The source of a task.
+///
+/// # Errors
+/// If a glob or a header cannot be understood, or the directory is not there.
+pub fn open(task: &IngestTask) -> Result<Box<dyn Source>, SourceError> {
+    let filter = NameFilter::new(&task.include, &task.exclude)?;
+    Ok(match &task.source {
+        SourceLocation::Directory { path } => Box::new(Directory::open(path, filter)?),
+        SourceLocation::Http { urls, headers_directory } => {
+            Box::new(Http::open(urls.clone(), headers_directory.as_deref(), filter)?)
+        }
+        SourceLocation::Inline { documents } => Box::new(Inline::new(documents.clone(), filter)),
+    })
+}
