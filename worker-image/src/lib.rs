@@ -7,8 +7,15 @@
 //!
 //! The library exists for the binary and its tests; it is no API for others.
 
+pub mod chunk;
 pub mod embed;
 pub mod failure;
 pub mod parse;
 pub mod source;
 pub mod store;
+
+/// Chooses the cryptography of TLS for this process. Calling it again changes nothing.
+pub fn install_tls_provider() {
+    // an error says that it was chosen before
+    let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+}

@@ -76,7 +76,7 @@ impl Outcome {
     }
 }
 
-/// A document that a worker has claimed.
+/// A document that a worker has in hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkItem {
     /// The ledger row.
@@ -87,6 +87,8 @@ pub struct WorkItem {
     pub attempts: i32,
     /// Revision of the chunks that are stored; none if there are none.
     pub revision: Option<String>,
+    /// Whether a worker died with it in hand: it may have been the cause.
+    pub suspect: bool,
 }
 
 /// One failed attempt and what is done about it.

@@ -33,6 +33,17 @@ pub struct RunKey {
     pub run: String,
 }
 
+/// What a collection is filled with.
+#[derive(Clone, Copy, Debug)]
+pub struct Collection<'a> {
+    /// Its name, for messages.
+    pub name: &'a str,
+    /// Fingerprint of the embedding model; it never changes.
+    pub model: &'a str,
+    /// Numbers in a vector.
+    pub dimension: usize,
+}
+
 /// How far the listing of a run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
@@ -110,12 +121,14 @@ pub trait Store: Send + Sync {
     fn add_listed<'a>(&'a self, run: &'a RunKey, listed: Vec<Listed>, pipeline: &'a str) -> StoreFuture<'a, ()>;
     /// Notes that the whole source was listed: from now on the run's total stands still.
     fn end_listing<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, ()>;
-    /// Documents that an earlier process of the scope had in hand when it died.
+    /// Documents of the scope that an earlier process had in hand when it died.
     fn interrupted<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Vec<WorkItem>>;
-    /// Marks up to `limit` documents of the run that wait as in flight, and returns them.
-    fn claim<'a>(&'a self, run: &'a RunKey, limit: usize) -> StoreFuture<'a, Vec<WorkItem>>;
-    /// Puts a document that was claimed back among those that wait; `attempts` is what it has spent so far.
-    fn release(&self, document: i64, attempts: i32) -> StoreFuture<'_, ()>;
+    /// Notes that a worker died with this document in hand. It waits for its next attempt within its run.
+    fn suspect(&self, attempt: FailedAttempt) -> StoreFuture<'_, ()>;
+    /// Marks a document of the run that waits as in flight; suspects come last. None when no document waits.
+    fn claim<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Option<WorkItem>>;
+    /// Puts every document of the scope that is in flight back among those that wait, as if it had not been claimed.
+    fn release<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, ()>;
     /// Stores a document's new chunks, marks it done, then removes its old chunks.
     fn complete(&self, write: DocumentWrite) -> StoreFuture<'_, ()>;
     /// Marks a document as unchanged.

@@ -5,6 +5,7 @@ use lexigram_api::failure::ArchivePolicy;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
+use super::ledger::NO_FAILURE;
 use super::super::{DocumentWrite, EmbeddedChunk, Hit, Outcome, RunKey, StoreError};
 
 pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Result<(), StoreError> {
@@ -16,10 +17,11 @@ pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Re
     }
     let tokens: i64 = write.chunks.iter().map(|chunk| i64::from(chunk.tokens)).sum();
     transaction.execute(
-        "UPDATE documents SET state = 'Done', outcome = ?2, revision = ?3, pipeline = ?4, version = listed_version,
-             chunks = ?5, run_chunks = ?5, run_tokens = ?6, run_bytes = ?7, attempts = 0, stage = NULL, category = NULL,
-             reason = NULL, message = NULL, action = NULL, first_failure = NULL, last_failure = NULL, next_attempt = NULL
-         WHERE id = ?1",
+        &format!(
+            "UPDATE documents SET state = 'Done', outcome = ?2, revision = ?3, pipeline = ?4, version = listed_version,
+                 chunks = ?5, run_chunks = ?5, run_tokens = ?6, run_bytes = ?7, attempts = 0, suspect = 0, {NO_FAILURE}
+             WHERE id = ?1"
+        ),
         params![
             write.document,
             Outcome::Done.as_str(),
@@ -97,9 +99,7 @@ pub(super) fn prune_archive(connection: &mut Connection, policy: &ArchivePolicy,
     // a document that was ingested before stays, as it then was
     transaction.execute(
         &format!(
-            "UPDATE documents SET state = 'Done', attempts = 0, stage = NULL, category = NULL, reason = NULL,
-                 message = NULL, action = NULL, first_failure = NULL, last_failure = NULL
-             WHERE {expired}"
+            "UPDATE documents SET state = 'Done', attempts = 0, {NO_FAILURE} WHERE {expired}"
         ),
         bounds,
     )?;

@@ -43,7 +43,7 @@ pub(super) fn refuse_network_file_system(folder: &Path, path: &Path) -> Result<(
 
 /// Held while a run has a source in hand: two runs must not write the same documents. Ends with the process.
 #[derive(Debug)]
-pub struct ScopeLock {
+pub(super) struct ScopeLock {
     _file: File,
 }
 
@@ -52,7 +52,7 @@ impl ScopeLock {
     ///
     /// # Errors
     /// [`StoreError::Locked`] if it stays held; [`StoreError::Unavailable`] if the lock file cannot be made.
-    pub async fn take(path: &Path, scope: &str, patience: Duration) -> Result<Self, StoreError> {
+    pub(super) async fn take(path: &Path, scope: &str, patience: Duration) -> Result<Self, StoreError> {
         let lock_path = lock_path(path, scope);
         let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("{}: {error}", lock_path.display()));
         let file = OpenOptions::new()

@@ -5,7 +5,7 @@ use lexigram_api::{
     contract::{DocumentCounts, DocumentFailure, FailureCounts, RECENT_FAILURES},
     failure::{FailureAction, FailureCategory, Stage},
 };
-use rusqlite::{Connection, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::super::{
     DocumentState, FailedAttempt, LedgerRow, Listing, Outcome, RunKey, RunSummary, StoreError, WorkItem,
@@ -14,6 +14,10 @@ use crate::source::Listed;
 
 /// Runs whose totals are kept, a scope.
 const KEPT_RUNS: i64 = 20;
+
+/// Columns of a row whose document has not failed.
+pub(super) const NO_FAILURE: &str = "stage = NULL, category = NULL, reason = NULL, message = NULL, action = NULL,
+     first_failure = NULL, last_failure = NULL, next_attempt = NULL";
 
 pub(super) fn begin_full(connection: &mut Connection, run: &RunKey) -> Result<Listing, StoreError> {
     insert_run(connection, run)?;
@@ -25,19 +29,16 @@ pub(super) fn begin_full(connection: &mut Connection, run: &RunKey) -> Result<Li
     Ok(if listed { Listing::Complete } else { Listing::Open })
 }
 
+/// Documents keep their state and failure until they are claimed: a retry that never comes to that stays due.
 pub(super) fn begin_retry(connection: &mut Connection, run: &RunKey, due_before: Timestamp) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if insert_run(&transaction, run)? {
         transaction.execute(
-            "UPDATE documents SET run = ?2, outcome = NULL, state = 'Pending', next_attempt = NULL,
-                 run_chunks = 0, run_tokens = 0, run_bytes = 0
+            "UPDATE documents SET run = ?2, outcome = NULL, run_chunks = 0, run_tokens = 0, run_bytes = 0
              WHERE scope = ?1 AND state = 'Failed' AND action = 'Retry' AND next_attempt <= ?3",
             params![run.scope, run.run, due_before.as_millisecond()],
         )?;
-        transaction.execute(
-            "UPDATE runs SET listed = 1 WHERE scope = ?1 AND run = ?2",
-            params![run.scope, run.run],
-        )?;
+        end_listing(&transaction, run)?;
     }
     transaction.commit()?;
     Ok(())
@@ -66,96 +67,112 @@ pub(super) fn add_listed(
 ) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
-        // A document that is done in this very version by this very pipeline needs no look at its content.
-        // One that is in flight stays so: its attempt has still to be counted.
-        let mut upsert = transaction.prepare_cached(
-            "INSERT INTO documents (scope, name, state, listed_version, run) VALUES (?1, ?2, 'Pending', ?3, ?4)
-             ON CONFLICT (scope, name) DO UPDATE SET
-                 outcome = CASE
-                     WHEN run = excluded.run THEN outcome
-                     WHEN state = 'Done' AND version IS NOT NULL AND version = excluded.listed_version AND pipeline = ?5
-                         THEN 'Skipped'
-                     END,
-                 attempts = CASE WHEN run = excluded.run OR state = 'InFlight' THEN attempts ELSE 0 END,
-                 run_chunks = CASE WHEN run = excluded.run THEN run_chunks ELSE 0 END,
-                 run_tokens = CASE WHEN run = excluded.run THEN run_tokens ELSE 0 END,
-                 run_bytes = CASE WHEN run = excluded.run THEN run_bytes ELSE 0 END,
-                 state = CASE
-                     WHEN run = excluded.run OR state = 'InFlight' THEN state
-                     WHEN state = 'Done' AND version IS NOT NULL AND version = excluded.listed_version AND pipeline = ?5
-                         THEN 'Done'
-                     ELSE 'Pending'
-                     END,
-                 listed_version = excluded.listed_version,
-                 run = excluded.run",
+        // Listed again within the run, by a second process: nothing changes.
+        let mut of_this_run = transaction.prepare_cached(
+            "UPDATE documents SET listed_version = ?4 WHERE scope = ?1 AND name = ?2 AND run = ?3",
         )?;
+        // Done in this very version by this very pipeline: its content needs no look.
+        let mut unchanged = transaction.prepare_cached(
+            "UPDATE documents SET run = ?3, outcome = 'Skipped', run_chunks = 0, run_tokens = 0, run_bytes = 0
+             WHERE scope = ?1 AND name = ?2 AND state = 'Done' AND version = ?4 AND pipeline = ?5",
+        )?;
+        // A new run gives a document all its attempts again; only what may have killed a worker keeps its count.
+        let mut waiting = transaction.prepare_cached(&format!(
+            "INSERT INTO documents (scope, name, state, run, listed_version) VALUES (?1, ?2, 'Pending', ?3, ?4)
+             ON CONFLICT (scope, name) DO UPDATE SET state = 'Pending', run = ?3, listed_version = ?4, outcome = NULL,
+                 run_chunks = 0, run_tokens = 0, run_bytes = 0,
+                 attempts = iif(suspect, attempts, 0), {NO_FAILURE}",
+        ))?;
         for document in listed {
-            upsert.execute(params![run.scope, document.name, document.version, run.run, pipeline])?;
+            let row = params![run.scope, document.name, run.run, document.version];
+            if of_this_run.execute(row)? == 0
+                && unchanged.execute(params![run.scope, document.name, run.run, document.version, pipeline])? == 0
+            {
+                waiting.execute(row)?;
+            }
         }
     }
     transaction.commit()?;
     Ok(())
 }
 
-pub(super) fn end_listing(connection: &mut Connection, run: &RunKey) -> Result<(), StoreError> {
+pub(super) fn end_listing(connection: &Connection, run: &RunKey) -> Result<(), StoreError> {
     connection.execute("UPDATE runs SET listed = 1 WHERE scope = ?1 AND run = ?2", params![run.scope, run.run])?;
     Ok(())
 }
 
 pub(super) fn interrupted(connection: &mut Connection, run: &RunKey) -> Result<Vec<WorkItem>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, name, attempts, revision FROM documents WHERE scope = ?1 AND state = 'InFlight' ORDER BY id",
+        "SELECT id, name, attempts, revision, suspect FROM documents WHERE scope = ?1 AND state = 'InFlight' ORDER BY id",
     )?;
     let items = statement.query_map(params![run.scope], work_item)?.collect::<Result<_, _>>()?;
     Ok(items)
 }
 
-pub(super) fn claim(connection: &mut Connection, run: &RunKey, limit: usize) -> Result<Vec<WorkItem>, StoreError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+pub(super) fn claim(connection: &mut Connection, run: &RunKey) -> Result<Option<WorkItem>, StoreError> {
     let mut statement = connection.prepare_cached(
-        // documents that took a worker with them once come last, so that they keep no other from being ingested
-        "UPDATE documents SET state = 'InFlight' WHERE id IN (
-             SELECT id FROM documents WHERE scope = ?1 AND run = ?2 AND outcome IS NULL AND state = 'Pending'
-             ORDER BY attempts, id LIMIT ?3)
-         RETURNING id, name, attempts, revision",
+        "UPDATE documents SET state = 'InFlight' WHERE id = (
+             SELECT id FROM documents
+             WHERE scope = ?1 AND run = ?2 AND outcome IS NULL AND state IN ('Pending', 'Failed')
+             ORDER BY suspect, id LIMIT 1)
+         RETURNING id, name, attempts, revision, suspect",
     )?;
-    let items = statement.query_map(params![run.scope, run.run, limit], work_item)?.collect::<Result<_, _>>()?;
-    Ok(items)
+    Ok(statement.query_row(params![run.scope, run.run], work_item).optional()?)
 }
 
 fn work_item(row: &Row<'_>) -> rusqlite::Result<WorkItem> {
-    Ok(WorkItem { document: row.get(0)?, name: row.get(1)?, attempts: row.get(2)?, revision: row.get(3)? })
+    Ok(WorkItem {
+        document: row.get(0)?,
+        name: row.get(1)?,
+        attempts: row.get(2)?,
+        revision: row.get(3)?,
+        suspect: row.get(4)?,
+    })
 }
 
-pub(super) fn release(connection: &mut Connection, document: i64, attempts: i32) -> Result<(), StoreError> {
+pub(super) fn release(connection: &mut Connection, run: &RunKey) -> Result<(), StoreError> {
     connection.execute(
-        "UPDATE documents SET state = 'Pending', attempts = ?2 WHERE id = ?1 AND state = 'InFlight'",
-        params![document, attempts],
+        "UPDATE documents SET state = iif(action IS NULL, 'Pending', 'Failed') WHERE scope = ?1 AND state = 'InFlight'",
+        params![run.scope],
     )?;
     Ok(())
 }
 
 pub(super) fn skip(connection: &mut Connection, document: i64) -> Result<(), StoreError> {
     connection.execute(
-        "UPDATE documents SET state = 'Done', outcome = ?2, version = listed_version, attempts = 0, stage = NULL,
-             category = NULL, reason = NULL, message = NULL, action = NULL, first_failure = NULL, last_failure = NULL,
-             next_attempt = NULL
-         WHERE id = ?1",
+        &format!(
+            "UPDATE documents SET state = 'Done', outcome = ?2, version = listed_version, attempts = 0, suspect = 0,
+                 {NO_FAILURE}
+             WHERE id = ?1"
+        ),
         params![document, Outcome::Skipped.as_str()],
     )?;
     Ok(())
 }
 
+pub(super) fn suspect(connection: &mut Connection, attempt: &FailedAttempt) -> Result<(), StoreError> {
+    note_failure(connection, attempt, None, true)
+}
+
 pub(super) fn fail(connection: &mut Connection, attempt: &FailedAttempt) -> Result<(), StoreError> {
+    note_failure(connection, attempt, Some(Outcome::Failed), false)
+}
+
+fn note_failure(
+    connection: &Connection,
+    attempt: &FailedAttempt,
+    outcome: Option<Outcome>,
+    suspect: bool,
+) -> Result<(), StoreError> {
     connection.execute(
         "UPDATE documents SET state = ?2, outcome = ?3, attempts = ?4, stage = ?5, category = ?6, reason = ?7,
              message = ?8, action = ?9, first_failure = coalesce(first_failure, ?10), last_failure = ?10,
-             next_attempt = ?11
+             next_attempt = ?11, suspect = ?12
          WHERE id = ?1",
         params![
             attempt.document,
             DocumentState::after(attempt.verdict.action).as_str(),
-            Outcome::Failed.as_str(),
+            outcome.map(Outcome::as_str),
             attempt.attempts,
             attempt.stage.as_str(),
             attempt.category.as_str(),
@@ -164,6 +181,7 @@ pub(super) fn fail(connection: &mut Connection, attempt: &FailedAttempt) -> Resu
             attempt.verdict.action.as_str(),
             attempt.time.as_millisecond(),
             attempt.verdict.next_attempt.map(Timestamp::as_millisecond),
+            suspect,
         ],
     )?;
     Ok(())

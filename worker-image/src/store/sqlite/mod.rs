@@ -14,11 +14,10 @@ use lexigram_api::failure::ArchivePolicy;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    DocumentWrite, FailedAttempt, Hit, LedgerRow, Listing, RunKey, RunSummary, Store, StoreError, StoreFuture, WorkItem,
+    Collection, DocumentWrite, FailedAttempt, Hit, LedgerRow, Listing, RunKey, RunSummary, Store, StoreError, StoreFuture, WorkItem,
 };
 use crate::source::Listed;
-
-pub use guard::ScopeLock;
+use guard::ScopeLock;
 
 /// How long a statement waits for another process to end its write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,20 +25,25 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A store in one SQLite file.
 pub struct SqliteStore {
     connection: Arc<Mutex<Connection>>,
+    /// Held while this process ingests a source; absent where it only looks.
+    _lock: Option<ScopeLock>,
 }
 
 impl SqliteStore {
-    /// Opens the file for ingestion, making it and its tables where they are missing.
+    /// Opens the file to ingest the source `scope`, making it and its tables where they are missing. Waits up to
+    /// `patience` for another run over the same source to end.
     ///
     /// # Errors
-    /// If the file cannot be used, lies on a network file system, or was filled with another model.
-    pub fn create(path: &Path, collection: &str, model: &str, dimension: usize) -> Result<Self, StoreError> {
+    /// If the file cannot be used, lies on a network file system, was filled with another model, or its source stays
+    /// in the hands of another run.
+    pub async fn create(path: &Path, collection: &Collection<'_>, scope: &str, patience: Duration) -> Result<Self, StoreError> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         guard::refuse_network_file_system(folder, path)?;
+        let lock = ScopeLock::take(path, scope, patience).await?;
         let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         schema::migrate(&mut connection, &path.display().to_string())?;
-        schema::ensure_collection(&mut connection, collection, model, dimension)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        schema::ensure_collection(&mut connection, collection)?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), _lock: Some(lock) })
     }
 
     /// Opens a file that is there, to look into it.
@@ -51,8 +55,9 @@ impl SqliteStore {
             return Err(StoreError::NotFound { path: path.display().to_string() });
         }
         let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        schema::check(&connection, &path.display().to_string())?;
         schema::migrate(&mut connection, &path.display().to_string())?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)) })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), _lock: None })
     }
 
     fn with<'a, T: Send + 'static>(
@@ -114,13 +119,18 @@ impl Store for SqliteStore {
         self.with(move |connection| ledger::interrupted(connection, &run))
     }
 
-    fn claim<'a>(&'a self, run: &'a RunKey, limit: usize) -> StoreFuture<'a, Vec<WorkItem>> {
+    fn claim<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Option<WorkItem>> {
         let run = run.clone();
-        self.with(move |connection| ledger::claim(connection, &run, limit))
+        self.with(move |connection| ledger::claim(connection, &run))
     }
 
-    fn release(&self, document: i64, attempts: i32) -> StoreFuture<'_, ()> {
-        self.with(move |connection| ledger::release(connection, document, attempts))
+    fn release<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, ()> {
+        let run = run.clone();
+        self.with(move |connection| ledger::release(connection, &run))
+    }
+
+    fn suspect(&self, attempt: FailedAttempt) -> StoreFuture<'_, ()> {
+        self.with(move |connection| ledger::suspect(connection, &attempt))
     }
 
     fn complete(&self, write: DocumentWrite) -> StoreFuture<'_, ()> {

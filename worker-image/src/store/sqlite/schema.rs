@@ -1,8 +1,11 @@
 //! Tables of the SQLite store and their versions. Reads and writes the database.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::super::StoreError;
+use super::super::{Collection, StoreError};
+
+/// `PRAGMA application_id` of a store: "lxgm". It tells a store from any other SQLite file.
+const APPLICATION_ID: i64 = 0x6c78_676d;
 
 /// Statements that lead from each version to the next; the number of applied ones is `PRAGMA user_version`.
 const MIGRATIONS: [&str; 1] = ["
@@ -33,7 +36,8 @@ const MIGRATIONS: [&str; 1] = ["
         run_tokens INTEGER NOT NULL DEFAULT 0,
         run_bytes INTEGER NOT NULL DEFAULT 0,
         attempts INTEGER NOT NULL DEFAULT 0,
-        stage TEXT,
+        suspect INTEGER NOT NULL DEFAULT 0,     -- 1: a worker died while it had the document in hand
+        stage TEXT,                             -- from here on: the last failure, NULL if there is none
         category TEXT,
         reason TEXT,
         message TEXT,
@@ -63,15 +67,31 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE INDEX chunks_by_document ON chunks (document);
 "];
 
-/// Brings the tables to the newest version.
+/// Refuses a file that is no store, or one that has not been filled yet.
+pub(super) fn check(connection: &Connection, path: &str) -> Result<(), StoreError> {
+    let not_a_store = |problem: &str| StoreError::NotAStore { path: path.to_owned(), problem: problem.to_owned() };
+    if number(connection, "PRAGMA application_id")? != APPLICATION_ID {
+        return Err(not_a_store("it is a SQLite file, but of another program"));
+    }
+    stored_model(connection)?.map(|_| ()).ok_or_else(|| not_a_store("nothing has been ingested into it"))
+}
+
+/// Makes the tables in an empty file, and brings those of an older version to the newest.
 pub(super) fn migrate(connection: &mut Connection, path: &str) -> Result<(), StoreError> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     // the write lock first: two workers that open a new store at once must not both make its tables
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let foreign = number(&transaction, "PRAGMA application_id")? != APPLICATION_ID
+        && number(&transaction, "SELECT count(*) FROM sqlite_schema")? > 0;
+    if foreign {
+        let problem = "it is a SQLite file, but of another program".to_owned();
+        return Err(StoreError::NotAStore { path: path.to_owned(), problem });
+    }
+    let found = number(&transaction, "PRAGMA user_version")?;
     if found > known {
         return Err(StoreError::SchemaTooNew { path: path.to_owned(), found, known });
     }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(migration)?;
     }
@@ -83,25 +103,24 @@ pub(super) fn migrate(connection: &mut Connection, path: &str) -> Result<(), Sto
 /// Makes the table of vectors on first use; afterwards the model must be the same.
 pub(super) fn ensure_collection(
     connection: &mut Connection,
-    collection: &str,
-    model: &str,
-    dimension: usize,
+    collection: &Collection<'_>,
 ) -> Result<(), StoreError> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match stored_model(&transaction)? {
-        Some(stored) if stored == model => {}
+        Some(stored) if stored == collection.model => {}
         Some(stored) => {
             return Err(StoreError::ModelMismatch {
-                collection: collection.to_owned(),
+                collection: collection.name.to_owned(),
                 stored,
-                requested: model.to_owned(),
+                requested: collection.model.to_owned(),
             });
         }
         None => {
             transaction.execute_batch(&format!(
-                "CREATE VIRTUAL TABLE vectors USING vec0 (embedding float[{dimension}] distance_metric=cosine)"
+                "CREATE VIRTUAL TABLE vectors USING vec0 (embedding float[{}] distance_metric=cosine)",
+                collection.dimension
             ))?;
-            transaction.execute("INSERT INTO meta (key, value) VALUES ('model', ?1)", params![model])?;
+            transaction.execute("INSERT INTO meta (key, value) VALUES ('model', ?1)", params![collection.model])?;
         }
     }
     transaction.commit()?;
@@ -111,4 +130,8 @@ pub(super) fn ensure_collection(
 /// Fingerprint of the model that the collection is filled with.
 pub(super) fn stored_model(connection: &Connection) -> rusqlite::Result<Option<String>> {
     connection.query_row("SELECT value FROM meta WHERE key = 'model'", [], |row| row.get(0)).optional()
+}
+
+fn number(connection: &Connection, query: &str) -> rusqlite::Result<i64> {
+    connection.query_row(query, [], |row| row.get(0))
 }

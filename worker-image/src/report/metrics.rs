@@ -1,0 +1,88 @@
+//! Progress in Prometheus' words. No I/O.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::{Registry, Unit},
+};
+
+use super::Tracker;
+
+/// Reads the tracker whenever somebody asks.
+#[derive(Debug)]
+struct RunCollector(Arc<Tracker>);
+
+impl Collector for RunCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let progress = self.0.progress();
+        let documents = &progress.documents;
+        let listed = ConstGauge::new(i64::from(documents.total));
+        let help = "Documents that the source listed for this run";
+        listed.encode(encoder.encode_descriptor("documents_listed", help, None, MetricType::Gauge)?)?;
+
+        let mut results = encoder.encode_descriptor("documents", "Documents by result", None, MetricType::Counter)?;
+        for (result, count) in [
+            ("done", documents.done),
+            ("failed", documents.failed),
+            ("skipped", documents.skipped),
+            ("deleted", documents.deleted),
+        ] {
+            ConstCounter::new(unsigned(count.into())).encode(results.encode_family(&[("result", result)])?)?;
+        }
+        for (name, help, unit, count) in [
+            ("chunks", "Chunks written", None, progress.chunks),
+            ("embedded_tokens", "Tokens embedded", None, progress.tokens),
+            ("fetched", "Bytes of the documents that were ingested", Some(&Unit::Bytes), progress.bytes),
+        ] {
+            let counter = ConstCounter::new(unsigned(count));
+            counter.encode(encoder.encode_descriptor(name, help, unit, MetricType::Counter)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
+
+/// A registry that holds the metrics of one run.
+pub(super) fn registry(tracker: Arc<Tracker>) -> Registry {
+    let mut registry = Registry::with_prefix("lexigram_worker");
+    registry.register_collector(Box::new(RunCollector(tracker)));
+    registry
+}
+
+/// The metrics as text.
+pub(super) fn text(registry: &Registry) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    encode(&mut text, registry)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_told_in_a_few_lines() {
+        let tracker = Arc::new(Tracker::new("handbook-r1"));
+        tracker.done(4, 900, 10_000);
+        tracker.skipped();
+        let text = text(&registry(tracker)).unwrap();
+        for line in [
+            "lexigram_worker_documents_listed 0",
+            "lexigram_worker_documents_total{result=\"done\"} 1",
+            "lexigram_worker_documents_total{result=\"skipped\"} 1",
+            "lexigram_worker_documents_total{result=\"failed\"} 0",
+            "lexigram_worker_chunks_total 4",
+            "lexigram_worker_embedded_tokens_total 900",
+            "lexigram_worker_fetched_bytes_total 10000",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+    }
+}
