@@ -37,18 +37,18 @@ go_build() {
 # kubernetes_build COMMAND...: programs of the module k8s.io/kubernetes, in one build. Its replace directives point
 # into its own staging folder, which the proxy does not serve, so ours point at the published modules instead.
 kubernetes_build() {
-  local commands=() command module package=k8s.io/component-base/version staging=${KUBERNETES_VERSION/v1./v0.}
+  local commands=() command module upstream package=k8s.io/component-base/version staging=${KUBERNETES_VERSION/v1./v0.}
   for command in "$@"; do
     [ -x "$(go_program "$command" "$KUBERNETES_VERSION")" ] || commands+=("$command")
   done
   [ "${#commands[@]}" != 0 ] || return 0
+  upstream=$(go mod download -json "k8s.io/kubernetes@$KUBERNETES_VERSION" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')
   module=$(mktemp -d)
   (
     cd "$module" || exit
     {
       printf 'module example.test/kubernetes\n\ngo 1.26.0\n\nrequire k8s.io/kubernetes %s\n\nreplace (\n' "$KUBERNETES_VERSION"
-      sed -nE "s#^\s+(k8s.io/[a-z-]+) => ./staging.*#\t\1 => \1 $staging#p" \
-        "$(go mod download -json "k8s.io/kubernetes@$KUBERNETES_VERSION" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')"
+      sed -nE "s#^\s+(k8s.io/[a-z-]+) => ./staging.*#\t\1 => \1 $staging#p" "$upstream"
       printf ')\n'
     } > go.mod
     # without the -X flags, every program calls itself v0.0.0
