@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.embedded)].filter(x, x).size() == 1")
-    .message("embedding: set exactly one provider; the one available is 'embedded'"))]
+    .message("spec.embedding: set exactly one provider; the one available is 'embedded'"))]
 pub struct Embedding {
     /// A model that runs inside the worker, on its CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]

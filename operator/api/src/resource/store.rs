@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.embedded)].filter(x, x).size() == 1")
-    .message("store: set exactly one store; the one available is 'embedded'"))]
+    .message("spec.store: set exactly one store; the one available is 'embedded'"))]
 pub struct Store {
     /// One SQLite file a collection, on the claim `lexigram-store` in the job's namespace. The operator makes the claim and never deletes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
