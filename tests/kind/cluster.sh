@@ -60,7 +60,7 @@ if docker container inspect "$NODE" > /dev/null 2>&1; then
     say "==> The cluster does not answer yet; waiting for it"
     if works 45; then exit 0; fi
   fi
-  step 'Delete the old cluster' kind delete cluster --name "$CLUSTER"
+  step 'Delete the old cluster' docker rm --force --volumes "$NODE"
 fi
 step "Create the cluster ($(cat "$STATE/run/node-image"))" create
 touch "$STATE/run/cluster-is-ours"

@@ -22,7 +22,8 @@ stop_engine() {
 }
 
 if [ -f "$STATE/run/cluster-is-ours" ]; then
-  if docker info > /dev/null 2>&1; then step 'Delete the cluster' kind delete cluster --name "$CLUSTER" --kubeconfig "$CLUSTER_KUBECONFIG"; fi
+  # the node's container is the cluster, and kind may be gone from PATH
+  if docker container inspect "$NODE" > /dev/null 2>&1; then step 'Delete the cluster' docker rm --force --volumes "$NODE"; fi
   rm -f "$STATE/run/cluster-is-ours" "$CLUSTER_KUBECONFIG"
 fi
 if engine_is_ours; then
