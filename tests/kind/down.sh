@@ -6,10 +6,13 @@ exclusively
 use_engine
 dir=$STATE/engine
 
-# restore: the firewall and the forwarding as they were before our engine
+# restore: the firewall and the forwarding as they were before our engine, also where that was killed
 restore() {
   iptables --policy FORWARD "$(cat "$dir/forward-policy")"
-  for table in filter nat; do iptables-save --table "$table" | grep -v DOCKER | iptables-restore --table "$table"; done
+  for table in filter nat; do
+    iptables-save --table "$table" | grep -v -e DOCKER -e " $NETWORK " | iptables-restore --table "$table"
+  done
+  ip link delete "$NETWORK" 2> /dev/null || true
   cat "$dir/ip-forward" > /proc/sys/net/ipv4/ip_forward
   rm "$dir/forward-policy" "$dir/ip-forward"
 }
