@@ -8,9 +8,12 @@
 //! The library exists for the binary and its tests; it is no API for others.
 
 pub mod chunk;
+pub mod cli;
 pub mod embed;
 pub mod failure;
 pub mod parse;
+pub mod pipeline;
+pub mod report;
 pub mod source;
 pub mod store;
 

@@ -43,6 +43,13 @@ impl Failure {
         Self { gone: matches!(error, SourceError::Gone { .. }), ..Self::new(Stage::Source, error) }
     }
 
+    /// A part of this program broke on a document.
+    #[must_use]
+    pub fn broken(stage: Stage, error: &tokio::task::JoinError) -> Self {
+        let message = format!("the worker broke on this document: {error}");
+        Self { stage, category: FailureCategory::Unknown, reason: "WorkerBroken", message, gone: false }
+    }
+
     /// A worker died with the document in hand. It left no word of the stage; `Source` is where every document begins.
     #[must_use]
     pub fn worker_died() -> Self {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{DocumentCounts, DocumentFailure, FailureCounts},
+    contract::{DocumentCounts, DocumentFailure, FailureCounts, Progress},
     failure::{FailureAction, FailureCategory, Stage, Verdict},
 };
 use serde::Serialize;
@@ -151,4 +151,40 @@ pub struct RunSummary {
     pub next_retry: Option<Timestamp>,
     /// The newest failures, newest first.
     pub recent_failures: Vec<DocumentFailure>,
+}
+
+impl From<Progress> for RunSummary {
+    fn from(progress: Progress) -> Self {
+        Self {
+            documents: progress.documents,
+            failures: progress.failures,
+            chunks: progress.chunks,
+            tokens: progress.tokens,
+            bytes: progress.bytes,
+            next_retry: None,
+            recent_failures: progress.recent_failures,
+        }
+    }
+}
+
+/// A document's name with its control characters escaped, fit for one line of a terminal or a log.
+#[must_use]
+pub fn printable(name: &str) -> String {
+    name.chars().fold(String::with_capacity(name.len()), |mut text, character| {
+        match character.is_control() {
+            true => text.extend(character.escape_default()),
+            false => text.push(character),
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn a_name_stays_on_one_line() {
+        assert_eq!(printable("notes of\nmay\u{1b}[2J über.txt"), "notes of\\nmay\\u{1b}[2J über.txt");
+    }
 }

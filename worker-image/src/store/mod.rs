@@ -16,7 +16,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 pub use error::StoreError;
-pub use ledger::{DocumentState, FailedAttempt, LedgerRow, Outcome, RunSummary, WorkItem};
+pub use ledger::{DocumentState, FailedAttempt, LedgerRow, Outcome, RunSummary, WorkItem, printable};
 pub use sqlite::SqliteStore;
 
 use crate::source::Listed;

@@ -8,7 +8,7 @@ use lexigram_api::{
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::super::{
-    DocumentState, FailedAttempt, LedgerRow, Listing, Outcome, RunKey, RunSummary, StoreError, WorkItem,
+    DocumentState, FailedAttempt, LedgerRow, Listing, Outcome, RunKey, RunSummary, StoreError, WorkItem, printable,
 };
 use crate::source::Listed;
 
@@ -266,7 +266,7 @@ fn failure(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<DocumentFailu
         return Ok(None);
     };
     Ok(Some(DocumentFailure {
-        document: row.get(first)?,
+        document: printable(&row.get::<_, String>(first)?),
         stage: Stage::from_name(&stage).unwrap_or(Stage::Store),
         category: FailureCategory::from_name(&category).unwrap_or(FailureCategory::Unknown),
         reason,

@@ -1,0 +1,170 @@
+//! `lexigram-worker ingest`: folders and files into a store, by hand. Reads the source, writes the store.
+
+use std::{
+    fmt::Write as _,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use clap::{Args, ValueEnum};
+use lexigram_api::{
+    contract::{ExitCode, IngestTask, Mode, Report, SourceLocation, StoreLocation},
+    document::{Chunking, Parsing, SyncMode},
+    failure::{FailureCategory, FailurePolicy},
+};
+use tracing_subscriber::EnvFilter;
+
+use super::{Models, fail, fail_with, print, progress, stop_on_signal};
+use crate::{
+    pipeline::{self, Ended, Machine},
+    report::Tracker,
+};
+
+/// How long to wait for another run over the same folder: a person wants to know soon.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Ingest folders and files into a store
+///
+/// What has not changed since the last time is skipped. A document that cannot be ingested is reported, and keeps no
+/// other from being ingested.
+///
+/// Exit codes: 0 the run came to its end, with or without failed documents; 2 wrong usage; 75 failed, but may work later;
+/// 78 set up wrongly; 143 interrupted, to be started again.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Folders and files
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The store, a file; made if it is not there. Its name is the collection's
+    #[arg(long, value_name = "FILE")]
+    store: PathBuf,
+    /// Only documents whose name matches this glob; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// No documents whose name matches this glob; stronger than --include
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// What happens to stored documents that are gone from the folder
+    #[arg(long, value_enum, default_value_t = Sync::Append)]
+    sync: Sync,
+    /// Most tokens of a chunk; the model's own limit holds too
+    #[arg(long, value_name = "NUMBER", default_value_t = Chunking::default().max_tokens, value_parser = clap::value_parser!(i32).range(16..=8192))]
+    max_tokens: i32,
+    /// Tokens that a chunk repeats from the end of the one before
+    #[arg(long, value_name = "NUMBER", default_value_t = Chunking::default().overlap_tokens, value_parser = clap::value_parser!(i32).range(0..=4096))]
+    overlap_tokens: i32,
+    /// Name of the embedding model, a folder below --models
+    #[arg(long, value_name = "NAME", default_value = "all-MiniLM-L6-v2")]
+    model: String,
+    #[command(flatten)]
+    models: Models,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sync {
+    /// They stay
+    Append,
+    /// They are removed; of folders only
+    Mirror,
+}
+
+pub(super) async fn main(arguments: Arguments) -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let tasks = match arguments.paths.iter().map(|path| task(&arguments, path)).collect::<Result<Vec<_>, _>>() {
+        Ok(tasks) => tasks,
+        Err(message) => return fail(FailureCategory::Configuration, &message),
+    };
+    let embedder = match arguments.models.load(&arguments.model).await {
+        Ok(embedder) => embedder,
+        Err(error) => return fail_with(&error),
+    };
+    let (stop, parser_program) = match stop_on_signal().and_then(|stop| Ok((stop, std::env::current_exe()?))) {
+        Ok(both) => both,
+        Err(error) => return fail(FailureCategory::Transient, &error.to_string()),
+    };
+    let machine = Machine { embedder, parser_program, patience: PATIENCE };
+    for task in &tasks {
+        let started = Instant::now();
+        let run = pipeline::run_by_hand();
+        let tracker = Arc::new(Tracker::new(&run));
+        let Ended { report, exit } = tokio::select! {
+            ended = pipeline::ingest(&machine, &run, task, &tracker, &stop) => ended,
+            never = progress::show(&tracker) => match never {},
+        };
+        print(&summary(&report, started.elapsed()));
+        if let Some(error) = &report.error {
+            fail(error.category, &error.message);
+        }
+        if exit != ExitCode::Finished {
+            return exit;
+        }
+    }
+    ExitCode::Finished
+}
+
+/// What to do with one folder or file.
+fn task(arguments: &Arguments, path: &Path) -> Result<IngestTask, String> {
+    let canonical = path.canonicalize().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no file or folder {}", path.display()),
+        _ => format!("cannot read {}: {error}", path.display()),
+    })?;
+    // a file belongs to its folder, so that it is the same document when the folder is ingested
+    let folder = match (canonical.is_dir(), canonical.parent()) {
+        (false, Some(parent)) => parent,
+        _ => &canonical,
+    };
+    if !canonical.is_dir() && arguments.sync == Sync::Mirror {
+        return Err(format!("--sync mirror is for folders: {} is a file, and its folder would be emptied", path.display()));
+    }
+    let text = |path: &Path| {
+        path.to_str().map(str::to_owned).ok_or_else(|| format!("the path {} is not UTF-8: rename it", path.display()))
+    };
+    Ok(IngestTask {
+        collection: arguments.store.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        scope: format!("directory/{}", text(folder)?),
+        mode: Mode::Full,
+        source: SourceLocation::Directory { path: text(&canonical)? },
+        include: arguments.include.clone(),
+        exclude: arguments.exclude.clone(),
+        sync: match arguments.sync {
+            Sync::Append => SyncMode::Append,
+            Sync::Mirror => SyncMode::Mirror,
+        },
+        parsing: Parsing::default(),
+        chunking: Chunking {
+            max_tokens: arguments.max_tokens,
+            overlap_tokens: arguments.overlap_tokens,
+            ..Chunking::default()
+        },
+        model: arguments.model.clone(),
+        store: StoreLocation::Sqlite { path: text(&arguments.store)? },
+        failure_policy: FailurePolicy::default(),
+    })
+}
+
+fn summary(report: &Report, elapsed: Duration) -> String {
+    let documents = &report.documents;
+    let mut text = format!(
+        "{} documents: {} ingested, {} unchanged, {} failed, {} removed; {} chunks, {} tokens in {:.1} s\n",
+        documents.total,
+        documents.done,
+        documents.skipped,
+        documents.failed,
+        documents.deleted,
+        report.chunks,
+        report.tokens,
+        elapsed.as_secs_f64(),
+    );
+    for failure in &report.recent_failures {
+        let (document, category, message) = (&failure.document, failure.category, &failure.message);
+        let _infallible = writeln!(text, "  failed: {document}: {message} ({category})");
+    }
+    let shown = i32::try_from(report.recent_failures.len()).unwrap_or(i32::MAX);
+    if documents.failed > shown {
+        let _infallible = writeln!(text, "  … and {} more; `documents --failed` lists them all", documents.failed - shown);
+    }
+    text
+}

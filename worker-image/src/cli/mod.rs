@@ -1,0 +1,155 @@
+//! The commands of `lexigram-worker`. Each has its own module; this one reads the command line and starts the runtime.
+
+mod documents;
+mod ingest;
+mod progress;
+mod run;
+mod search;
+mod table;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process,
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+use lexigram_api::{contract::ExitCode, failure::FailureCategory};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::spawn_blocking,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    embed::{EmbedError, LocalModel},
+    failure::Classified,
+    parse::isolate::child_main,
+};
+
+/// Ingests documents into a searchable store: lists, fetches, parses, chunks, embeds and stores them.
+#[derive(Debug, Parser)]
+#[command(name = "lexigram-worker", version, about)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Ingest(ingest::Arguments),
+    Search(search::Arguments),
+    Documents(documents::Arguments),
+    /// What the pipeline starts to parse documents in; of no use by hand.
+    #[command(hide = true)]
+    ParseChild {
+        /// Memory that the process may map, in bytes.
+        memory_bytes: u64,
+    },
+}
+
+/// Where models are found.
+#[derive(Debug, Args)]
+struct Models {
+    /// Folder that holds one folder a model; `just model` fetches one
+    #[arg(long = "models", env = "LEXIGRAM_MODELS", value_name = "FOLDER", default_value = "/usr/share/lexigram/models")]
+    folder: PathBuf,
+}
+
+impl Models {
+    /// Loads the model of that name.
+    async fn load(&self, name: &str) -> Result<Arc<LocalModel>, EmbedError> {
+        let (folder, name) = (self.folder.clone(), name.to_owned());
+        spawn_blocking(move || LocalModel::load(&folder, &name).map(Arc::new))
+            .await
+            .unwrap_or_else(|error| Err(EmbedError::Computation(error.to_string())))
+    }
+}
+
+/// Runs the command that the command line asks for.
+#[must_use]
+pub fn main() -> process::ExitCode {
+    let command = match CommandLine::parse().command {
+        Command::ParseChild { memory_bytes } => return child_main(memory_bytes),
+        command => command,
+    };
+    crate::install_tls_provider();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit_code(fail(FailureCategory::Transient, &format!("no threads: {error}"))),
+    };
+    let code = runtime.block_on(async {
+        match command {
+            Command::Run(arguments) => run::main(arguments).await,
+            Command::Ingest(arguments) => ingest::main(arguments).await,
+            Command::Search(arguments) => search::main(arguments).await,
+            Command::Documents(arguments) => documents::main(arguments).await,
+            Command::ParseChild { memory_bytes: _ } => ExitCode::Usage,
+        }
+    });
+    // computations that were given up are not waited for
+    runtime.shutdown_timeout(Duration::ZERO);
+    exit_code(code)
+}
+
+fn exit_code(code: ExitCode) -> process::ExitCode {
+    process::ExitCode::from(code.code())
+}
+
+/// A token that is cancelled when the process is asked to stop.
+fn stop_on_signal() -> io::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let (mut signals, stop) = (signal(kind)?, stop.clone());
+        tokio::spawn(async move {
+            signals.recv().await;
+            stop.cancel();
+        });
+    }
+    Ok(stop)
+}
+
+/// Tells a person what went wrong.
+fn fail_with(error: &dyn Classified) -> ExitCode {
+    fail(error.category(), &error.to_string())
+}
+
+fn fail(category: FailureCategory, message: &str) -> ExitCode {
+    let _unwritable = writeln!(io::stderr(), "error: {message}");
+    match category {
+        FailureCategory::Configuration => ExitCode::Configuration,
+        FailureCategory::Authentication => ExitCode::Authentication,
+        _ => ExitCode::Retryable,
+    }
+}
+
+/// Prints a result. Whoever reads it may stop early, as `head` does.
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(FailureCategory::Transient, &format!("cannot write: {error}"))
+        }
+        _ => ExitCode::Finished,
+    }
+}
+
+/// Prints a result as JSON.
+fn print_json(value: &impl serde::Serialize) -> ExitCode {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(&format!("{text}\n")),
+        Err(error) => fail(FailureCategory::Unknown, &error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::CommandLine::command().debug_assert();
+    }
+}

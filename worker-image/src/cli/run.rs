@@ -1,0 +1,153 @@
+//! `lexigram-worker run`: what a worker pod runs. Reads the work spec, serves progress, leaves a report.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::Args;
+use lexigram_api::contract::{
+    CONTRACT_VERSION, ExitCode, IngestTask, Report, RunError, Task, WORK_SPEC_PATH, WORKER_PORT, WorkSpec,
+};
+use lexigram_api::failure::FailureCategory;
+use serde::Deserialize;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::{Models, stop_on_signal};
+use crate::{
+    failure::Classified,
+    pipeline::{self, Ended, Machine, RunFailure},
+    report::{Tracker, serve, write_report},
+};
+
+/// How long a worker waits for another one over the same source: longer than a pod may take to end.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Do what a work spec says; this is what worker pods run. Logs are JSON
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The work spec, a JSON file
+    #[arg(long, value_name = "FILE", default_value = WORK_SPEC_PATH)]
+    spec: PathBuf,
+    #[command(flatten)]
+    models: Models,
+    /// Where to serve /progress, /metrics and /healthz
+    #[arg(long, env = "LEXIGRAM_LISTEN", value_name = "ADDRESS", default_value_t = SocketAddr::from(([0, 0, 0, 0], WORKER_PORT)))]
+    listen: SocketAddr,
+    /// Where to leave the report
+    #[arg(long, env = "LEXIGRAM_TERMINATION_LOG", value_name = "FILE", default_value = "/dev/termination-log")]
+    termination_log: PathBuf,
+}
+
+/// Why a work spec cannot be followed.
+#[derive(Debug, Error)]
+enum SpecError {
+    #[error("the work spec {path} cannot be read: {problem}")]
+    Unreadable { path: String, problem: io::Error },
+    #[error("the work spec {path} cannot be understood: {problem}")]
+    Invalid { path: String, problem: serde_json::Error },
+    #[error("the work spec {path} is of contract version '{found}', and this worker knows '{CONTRACT_VERSION}': operator and worker image must be of the same release")]
+    Version { path: String, found: String },
+}
+
+impl Classified for SpecError {
+    fn category(&self) -> FailureCategory {
+        FailureCategory::Configuration
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "WorkSpecUnreadable",
+            Self::Invalid { .. } => "WorkSpecInvalid",
+            Self::Version { .. } => "ContractVersionUnknown",
+        }
+    }
+}
+
+pub(super) async fn main(arguments: Arguments) -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(io::stderr).init();
+    let ended = match read(&arguments.spec) {
+        Ok(WorkSpec { contract_version: _, run, task: Task::Stub }) => Ended { report: report(run), exit: ExitCode::Finished },
+        Ok(WorkSpec { contract_version: _, run, task: Task::Ingest(task) }) => work(&arguments, &run, &task).await,
+        Err(error) => {
+            let (category, reason) = (error.category(), error.reason().to_owned());
+            let error = Some(RunError { category, reason, message: error.to_string() });
+            Ended { report: Report { error, ..report(String::new()) }, exit: ExitCode::Usage }
+        }
+    };
+    match &ended.report.error {
+        Some(error) => tracing::error!(reason = error.reason, "{}", error.message),
+        None => tracing::info!(exit = ?ended.exit, documents = ?ended.report.documents, "the run has ended"),
+    }
+    if let Err(error) = write_report(&arguments.termination_log, &ended.report) {
+        tracing::warn!("no report in {}: {error}", arguments.termination_log.display());
+    }
+    ended.exit
+}
+
+fn read(path: &Path) -> Result<WorkSpec, SpecError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Versioned {
+        contract_version: String,
+    }
+    let name = || path.display().to_string();
+    let invalid = |problem| SpecError::Invalid { path: name(), problem };
+    let json = fs::read(path).map_err(|problem| SpecError::Unreadable { path: name(), problem })?;
+    // first the version: whatever else another one holds is not for us to judge
+    let Versioned { contract_version } = serde_json::from_slice(&json).map_err(invalid)?;
+    if contract_version != CONTRACT_VERSION {
+        return Err(SpecError::Version { path: name(), found: contract_version });
+    }
+    serde_json::from_slice(&json).map_err(invalid)
+}
+
+async fn work(arguments: &Arguments, run: &str, task: &IngestTask) -> Ended {
+    let stop = match stop_on_signal() {
+        Ok(stop) => stop,
+        Err(error) => return Ended::before_start(run, &RunFailure::Broken(error.to_string())),
+    };
+    let tracker = Arc::new(Tracker::new(run));
+    tokio::spawn(serve_progress(arguments.listen, Arc::clone(&tracker)));
+    match prepare(&arguments.models, &task.model, &stop).await {
+        Ok(machine) => pipeline::ingest(&machine, run, task, &tracker, &stop).await,
+        Err(error) => Ended::before_start(run, &error),
+    }
+}
+
+/// A run without progress is still a run: if nothing can be served, that is logged.
+async fn serve_progress(address: SocketAddr, tracker: Arc<Tracker>) {
+    let served = async { serve(TcpListener::bind(address).await?, tracker).await };
+    if let Err(error) = served.await {
+        tracing::warn!("no progress is served on {address}: {error}");
+    }
+}
+
+async fn prepare(models: &Models, model: &str, stop: &CancellationToken) -> Result<Machine, RunFailure> {
+    let embedder = stop.run_until_cancelled(models.load(model)).await.ok_or(RunFailure::Interrupted)??;
+    let parser_program = std::env::current_exe().map_err(|error| RunFailure::Broken(error.to_string()))?;
+    Ok(Machine { embedder, parser_program, patience: PATIENCE })
+}
+
+/// The report of a run that has done nothing.
+fn report(run: String) -> Report {
+    Report {
+        contract_version: CONTRACT_VERSION.to_owned(),
+        run,
+        error: None,
+        documents: Default::default(),
+        failures: Default::default(),
+        chunks: 0,
+        tokens: 0,
+        bytes: 0,
+        next_retry_time: None,
+        recent_failures: Vec::new(),
+    }
+}

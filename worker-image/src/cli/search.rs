@@ -1,0 +1,75 @@
+//! `lexigram-worker search`: the chunks nearest to a question. Reads a store and its model.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lexigram_api::contract::ExitCode;
+use tokio::task::spawn_blocking;
+
+use super::{Models, fail_with, print, print_json, table::{table, terminal_width}};
+use crate::{
+    embed::{EmbedError, Embedder},
+    pipeline::RunFailure,
+    store::{Hit, SqliteStore, Store, StoreError, printable},
+};
+
+/// Find the chunks whose meaning is nearest to a question
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The question
+    query: String,
+    /// The store, a file that `ingest` or an IngestionJob has filled
+    #[arg(long, value_name = "FILE")]
+    store: PathBuf,
+    /// How many chunks to show
+    #[arg(long, default_value_t = 3, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=100))]
+    limit: u16,
+    /// Print JSON with every field instead of a table
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    models: Models,
+}
+
+pub(super) async fn main(arguments: Arguments) -> ExitCode {
+    match search(&arguments).await {
+        Err(error) => fail_with(&error),
+        Ok(hits) if arguments.json => print_json(&hits),
+        Ok(hits) if hits.is_empty() => print("The store holds no chunks.\n"),
+        Ok(hits) => print(&table(["SCORE", "DOCUMENT", "HEADINGS", "PAGE", "TEXT"], &rows(&hits), terminal_width())),
+    }
+}
+
+async fn search(arguments: &Arguments) -> Result<Vec<Hit>, RunFailure> {
+    let store = SqliteStore::open(&arguments.store)?;
+    let stored = store.model().await?;
+    let name = stored.split('@').next().unwrap_or_default();
+    let model = arguments.models.load(name).await?;
+    if model.fingerprint() != stored {
+        return Err(RunFailure::Store(StoreError::ModelMismatch {
+            collection: arguments.store.display().to_string(),
+            requested: model.fingerprint().to_owned(),
+            stored,
+        }));
+    }
+    let query = vec![arguments.query.clone()];
+    let vectors = spawn_blocking(move || model.embed(&query))
+        .await
+        .unwrap_or_else(|error| Err(EmbedError::Computation(error.to_string())))?;
+    let vector = vectors.into_iter().next().unwrap_or_default();
+    Ok(store.search(&vector, usize::from(arguments.limit)).await?)
+}
+
+fn rows(hits: &[Hit]) -> Vec<[String; 5]> {
+    hits.iter()
+        .map(|hit| {
+            [
+                format!("{:.3}", hit.score),
+                printable(&hit.document),
+                hit.headings.join(" › "),
+                hit.page.map(|page| page.to_string()).unwrap_or_default(),
+                printable(&hit.text.split_whitespace().collect::<Vec<_>>().join(" ")),
+            ]
+        })
+        .collect()
+}

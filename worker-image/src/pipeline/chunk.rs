@@ -1,0 +1,34 @@
+//! Fourth stage: text to chunks. CPU work on blocking threads; no I/O.
+
+use std::sync::Arc;
+
+use lexigram_api::failure::Stage;
+use tokio::{sync::mpsc::Receiver, task::spawn_blocking};
+
+use super::{
+    in_hand::{Document, Settled},
+    judge::Failure,
+    run::Run,
+    stage::{Exits, Step},
+};
+use crate::{chunk::Chunk, parse::Parsed};
+
+/// Documents that are cut at once: embedding takes far longer, so one is enough.
+const CONCURRENCY: usize = 1;
+
+impl Run<'_> {
+    pub(super) async fn chunk(&self, incoming: Receiver<Document<Parsed>>, exits: Exits<Vec<Chunk>>) {
+        self.stage(incoming, exits, CONCURRENCY, |document| self.chunk_one(document)).await;
+    }
+
+    async fn chunk_one(&self, document: Document<Parsed>) -> Step<Vec<Chunk>> {
+        let Document { ticket, content: parsed } = document;
+        let chunker = Arc::clone(&self.chunker);
+        let failure = match spawn_blocking(move || chunker.chunk(&parsed)).await {
+            Ok(Ok(chunks)) => return Ok(Document { ticket, content: chunks }),
+            Ok(Err(error)) => Failure::new(Stage::Chunk, &error),
+            Err(error) => Failure::broken(Stage::Chunk, &error),
+        };
+        Err(Document { ticket, content: Settled::Failed(failure) })
+    }
+}

@@ -1,0 +1,70 @@
+//! What ends a whole run. No I/O.
+
+use lexigram_api::failure::FailureCategory;
+use thiserror::Error;
+
+use super::judge::InvalidRule;
+use crate::{chunk::ChunkError, embed::EmbedError, failure::Classified, source::SourceError, store::StoreError};
+
+/// Why a run did not come to its end.
+#[derive(Debug, Error)]
+pub enum RunFailure {
+    /// The source cannot be opened, or none of it can be listed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Some of the source could not be listed. The rest has been ingested.
+    #[error("the source could be listed only in part ({listed} documents found, {failed} errors; the first: {first}); what was found has been ingested, nothing has been removed")]
+    ListingPartial {
+        /// Documents that were found.
+        listed: usize,
+        /// Errors on the way.
+        failed: usize,
+        /// The first error.
+        first: String,
+    },
+    /// The settings for chunks do not fit together.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    /// The embedding model cannot be had.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// The store refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The failure policy cannot be understood.
+    #[error(transparent)]
+    Rule(#[from] InvalidRule),
+    /// The process was told to stop.
+    #[error("the run was told to stop; a new worker goes on where it ended")]
+    Interrupted,
+    /// A part of this program ended that must not end.
+    #[error("a part of the worker broke: {0}")]
+    Broken(String),
+}
+
+impl Classified for RunFailure {
+    fn category(&self) -> FailureCategory {
+        match self {
+            Self::Source(error) => error.category(),
+            Self::Chunk(error) => error.category(),
+            Self::Embed(error) => error.category(),
+            Self::Store(error) => error.category(),
+            Self::Rule(error) => error.category(),
+            Self::ListingPartial { .. } | Self::Interrupted => FailureCategory::Transient,
+            Self::Broken(_) => FailureCategory::Unknown,
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.reason(),
+            Self::Chunk(error) => error.reason(),
+            Self::Embed(error) => error.reason(),
+            Self::Store(error) => error.reason(),
+            Self::Rule(error) => error.reason(),
+            Self::ListingPartial { .. } => "ListingPartial",
+            Self::Interrupted => "Interrupted",
+            Self::Broken(_) => "WorkerBroken",
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Second stage: reads a document's content, and settles it there if nothing has changed. Reads the source.
+
+use lexigram_api::failure::Stage;
+use tokio::{
+    sync::mpsc::Receiver,
+    task::spawn_blocking,
+};
+
+use super::{
+    in_hand::{Document, Settled},
+    judge::Failure,
+    revision::revision,
+    run::Run,
+    stage::{Exits, Step},
+};
+use crate::source::Fetched;
+
+/// Documents that are fetched at once.
+const CONCURRENCY: usize = 4;
+
+impl Run<'_> {
+    pub(super) async fn fetch(&self, incoming: Receiver<Document<()>>, exits: Exits<Fetched>) {
+        self.stage(incoming, exits, CONCURRENCY, |document| self.fetch_one(document)).await;
+    }
+
+    async fn fetch_one(&self, mut document: Document<()>) -> Step<Fetched> {
+        let limit = u64::from(self.task.parsing.max_document_bytes.unsigned_abs());
+        let fetched = match self.source.fetch(&document.ticket.item.name, limit).await {
+            Ok(fetched) => fetched,
+            Err(error) => return Err(document.settle(Settled::Failed(Failure::of_source(&error)))),
+        };
+        document.ticket.memory = self.in_hand.memory(fetched.content.len()).await;
+        document.ticket.bytes = i64::try_from(fetched.content.len()).unwrap_or(i64::MAX);
+        let pipeline = self.pipeline.clone();
+        let hashing = spawn_blocking(move || (revision(&fetched.content, &pipeline), fetched));
+        match hashing.await {
+            Ok((revision, _)) if document.ticket.item.revision.as_ref() == Some(&revision) => {
+                Err(document.settle(Settled::Unchanged))
+            }
+            Ok((revision, fetched)) => {
+                document.ticket.revision = revision;
+                Ok(document.with(fetched))
+            }
+            Err(error) => Err(document.settle(Settled::Failed(Failure::broken(Stage::Source, &error)))),
+        }
+    }
+}

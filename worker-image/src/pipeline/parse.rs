@@ -1,0 +1,34 @@
+//! Third stage: bytes to text, in parser processes. Starts processes.
+
+use lexigram_api::failure::Stage;
+use tokio::sync::mpsc::Receiver;
+
+use super::{
+    in_hand::{Document, Settled},
+    judge::Failure,
+    run::Run,
+    stage::{Exits, Step},
+};
+use crate::{parse::Parsed, source::Fetched};
+
+impl Run<'_> {
+    pub(super) async fn parse(&self, incoming: Receiver<Document<Fetched>>, exits: Exits<Parsed>) {
+        self.stage(incoming, exits, self.parser_count, |document| self.parse_one(document)).await;
+    }
+
+    async fn parse_one(&self, document: Document<Fetched>) -> Step<Parsed> {
+        let Document { mut ticket, content: Fetched { content, media_type } } = document;
+        let parsed = self.parsers.parse(&ticket.item.name, media_type.as_deref(), &content).await;
+        // The text takes the place of the content. Given back before it is asked for: nobody holds room while waiting
+        // for more, so nobody waits for ever.
+        drop(content);
+        ticket.memory = None;
+        match parsed {
+            Ok(parsed) => {
+                ticket.memory = self.in_hand.memory(parsed.text.len()).await;
+                Ok(Document { ticket, content: parsed })
+            }
+            Err(error) => Err(Document { ticket, content: Settled::Failed(Failure::new(Stage::Parse, &error)) }),
+        }
+    }
+}

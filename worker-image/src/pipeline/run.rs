@@ -1,0 +1,172 @@
+//! A run from its opening to its end: the order of its steps. I/O through source, store and parsers only.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    thread::available_parallelism,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use lexigram_api::{
+    contract::{IngestTask, Mode, Phase, StoreLocation},
+    document::SyncMode,
+    failure::FailureAction,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Machine, RunFailure,
+    in_hand::InHand,
+    judge::{Failure, Judge},
+    revision::pipeline_fingerprint,
+    stage::Exits,
+};
+use crate::{
+    chunk::{self, Chunker},
+    embed::Embedder,
+    parse::{Limits, ParserPool},
+    report::Tracker,
+    source::{self, Source},
+    store::{Collection, Listing, RunKey, RunSummary, SqliteStore, Store, StoreError},
+};
+
+/// Parser processes at the most, however many processors there are.
+const MOST_PARSERS: usize = 4;
+
+/// A run with everything it works with.
+pub(super) struct Run<'a> {
+    pub(super) key: RunKey,
+    pub(super) task: &'a IngestTask,
+    pub(super) tracker: &'a Tracker,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) source: Box<dyn Source>,
+    pub(super) parsers: ParserPool,
+    pub(super) parser_count: usize,
+    pub(super) chunker: Arc<dyn Chunker>,
+    pub(super) embedder: Arc<dyn Embedder>,
+    pub(super) store: Box<dyn Store>,
+    pub(super) judge: Judge,
+    pub(super) in_hand: InHand,
+    /// See [`pipeline_fingerprint`].
+    pub(super) pipeline: String,
+}
+
+impl<'a> Run<'a> {
+    pub(super) async fn open(
+        machine: &Machine,
+        run: &str,
+        task: &'a IngestTask,
+        tracker: &'a Tracker,
+        stop: &'a CancellationToken,
+    ) -> Result<Self, RunFailure> {
+        let judge = Judge::new(task.failure_policy.clone())?;
+        let embedder = Arc::clone(&machine.embedder);
+        let chunker = chunk::open(&task.chunking, embedder.tokenizer(), embedder.max_tokens())?;
+        let source = source::open(task)?;
+        let collection =
+            Collection { name: &task.collection, model: embedder.fingerprint(), dimension: embedder.dimension() };
+        let StoreLocation::Sqlite { path } = &task.store;
+        let store = SqliteStore::create(Path::new(path), &collection, &task.scope, machine.patience);
+        let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)??;
+        let deadline = Duration::from_secs(u64::from(task.parsing.document_timeout_seconds.unsigned_abs()));
+        let parser_count = available_parallelism().map_or(1, usize::from).min(MOST_PARSERS);
+        Ok(Self {
+            key: RunKey { scope: task.scope.clone(), run: run.to_owned() },
+            task,
+            tracker,
+            stop,
+            source,
+            parsers: ParserPool::with_executable(
+                machine.parser_program.clone(),
+                Limits::with_deadline(deadline),
+                parser_count,
+            ),
+            parser_count,
+            chunker: chunker.into(),
+            pipeline: pipeline_fingerprint(&task.chunking, embedder.fingerprint()),
+            embedder,
+            store: Box::new(store),
+            judge,
+            in_hand: InHand::default(),
+        })
+    }
+
+    /// The whole run.
+    pub(super) async fn execute(&self) -> Result<(), RunFailure> {
+        let result = self.steps().await;
+        // Documents that were dropped on the way are as if they had never been claimed. A store that fails here leaves
+        // them in flight, and the next process counts an attempt for each.
+        let released = self.store.release(&self.key).await;
+        result?;
+        Ok(released?)
+    }
+
+    async fn steps(&self) -> Result<(), RunFailure> {
+        self.count_interrupted().await?;
+        let partial = match self.task.mode {
+            Mode::Full if self.store.begin_full(&self.key).await? == Listing::Open => self.list().await?,
+            Mode::Full => None,
+            Mode::Retry { due_before } => {
+                self.store.begin_retry(&self.key, due_before).await?;
+                None
+            }
+        };
+        self.tracker.load(&self.summary().await?);
+        self.tracker.phase(Phase::Working);
+        self.work().await?;
+        if self.stop.is_cancelled() {
+            return Err(RunFailure::Interrupted);
+        }
+        self.tracker.phase(Phase::Finishing);
+        if let Some(partial) = partial {
+            return Err(partial);
+        }
+        if self.task.mode == Mode::Full && self.task.sync == SyncMode::Mirror {
+            self.store.remove_unlisted(&self.key).await?;
+        }
+        self.store.prune_archive(&self.task.failure_policy.archive, Timestamp::now()).await?;
+        Ok(())
+    }
+
+    /// Counts an attempt for every document that an earlier process had in hand when it died.
+    async fn count_interrupted(&self) -> Result<(), RunFailure> {
+        for item in self.store.interrupted(&self.key).await? {
+            let attempt = self.judge.judge(&item, Failure::worker_died(), Timestamp::now());
+            tracing::warn!(document = item.name, attempts = attempt.attempts, "{}", attempt.message);
+            match attempt.verdict.action {
+                FailureAction::Retry => self.store.suspect(attempt).await?,
+                FailureAction::Archive | FailureAction::Notify => self.store.fail(attempt).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The stages, all at once, until no document waits or the run is told to stop.
+    async fn work(&self) -> Result<(), StoreError> {
+        let (to_fetch, claimed) = mpsc::channel(1);
+        let (to_parse, fetched) = mpsc::channel(1);
+        let (to_chunk, parsed) = mpsc::channel(1);
+        // room for a batch of small documents; what they may hold in memory is bounded by `in_hand`
+        let (to_embed, chunked) = mpsc::channel(InHand::MOST_DOCUMENTS);
+        let (to_write, settled) = mpsc::channel(1);
+        let middle = async {
+            tokio::join!(
+                self.fetch(claimed, Exits { next: to_parse, settle: to_write.clone() }),
+                self.parse(fetched, Exits { next: to_chunk, settle: to_write.clone() }),
+                self.chunk(parsed, Exits { next: to_embed, settle: to_write.clone() }),
+                self.embed(chunked, to_write),
+            );
+            Ok(())
+        };
+        // a store that refuses ends all of them at once
+        tokio::try_join!(self.claim(to_fetch), middle, self.write(settled))?;
+        Ok(())
+    }
+
+    /// What the ledger says of the run.
+    pub(super) async fn summary(&self) -> Result<RunSummary, StoreError> {
+        self.store.summary(&self.key).await
+    }
+}
