@@ -1,8 +1,12 @@
-//! Watches: in every namespace or in a list of them, with a cache beside each. Reads from the API server.
+//! Watches with a cache beside each, in every namespace or in a list of them. Reads from the API server.
 
-use std::{fmt::Debug, hash::Hash};
+use std::{fmt::Debug, sync::Arc};
 
-use futures::{Stream, StreamExt, future, stream::{self, BoxStream}};
+use futures::{
+    Stream, StreamExt, future,
+    stream::{self, BoxStream},
+};
+use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource, ResourceExt,
     runtime::{
@@ -12,31 +16,45 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use crate::names::{MANAGED_BY, OPERATOR, OWNER_NAME};
 
-/// One API for each watched namespace, or one for all.
-pub(super) fn apis<K>(client: &Client, namespaces: &[String]) -> Vec<Api<K>>
-where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
-{
+/// The namespaces that are watched, each as one scope, or `None` for all of them at once.
+pub(super) fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
     match namespaces {
-        [] => vec![Api::all(client.clone())],
-        some => some.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect(),
+        [] => vec![None],
+        some => some.iter().cloned().map(Some).collect(),
     }
 }
 
-/// Caches of children, one an API.
-pub(super) struct Children<K: Resource<DynamicType = ()> + Clone + 'static>(Vec<Store<K>>);
-
-impl<K: Resource<DynamicType = ()> + Clone + 'static> Children<K>
+fn api<K>(client: &Client, scope: Option<&str>) -> Api<K>
 where
-    K::DynamicType: Hash + Eq,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
-    /// The children of a namespace that satisfy a condition.
-    pub(super) fn find(&self, namespace: &str, wanted: impl Fn(&K) -> bool) -> Vec<std::sync::Arc<K>> {
-        let here = |child: &K| child.meta().namespace.as_deref() == Some(namespace);
-        self.0.iter().flat_map(Store::state).filter(|child| here(child) && wanted(child)).collect()
+    match scope {
+        None => Api::all(client.clone()),
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+    }
+}
+
+/// Caches of one kind, one a scope.
+pub(super) struct Cache<K: Resource<DynamicType = ()> + Clone + 'static>(Vec<Store<K>>);
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Cache<K> {
+    /// Puts the caches of all scopes together.
+    pub(super) fn new(stores: Vec<Store<K>>) -> Self {
+        Self(stores)
+    }
+
+    /// Everything that is cached.
+    pub(super) fn all(&self) -> impl Iterator<Item = Arc<K>> {
+        self.0.iter().flat_map(Store::state)
+    }
+
+    /// What is in a namespace and satisfies a condition.
+    pub(super) fn find(&self, namespace: &str, wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+        self.all().filter(|item| item.meta().namespace.as_deref() == Some(namespace) && wanted(item)).collect()
     }
 
     /// Waits until every cache has been filled once.
@@ -46,39 +64,67 @@ where
     }
 }
 
-/// Watches everything of a kind that the operator made: a cache, and a stream of the owners of whatever changes.
-pub(super) fn children<K, Owner>(apis: Vec<Api<K>>) -> (Children<K>, BoxStream<'static, ObjectRef<Owner>>)
+/// Watches the objects of a kind: a cache, and whatever changes, what was deleted included.
+pub(super) fn objects<K>(
+    client: &Client,
+    scope: Option<&str>,
+) -> (Store<K>, impl Stream<Item = Result<K, watcher::Error>> + Send + use<K>)
 where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-    Owner: Resource<DynamicType = ()> + 'static,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
 {
-    let (stores, streams): (Vec<_>, Vec<_>) = apis
-        .into_iter()
-        .map(|api| {
-            let (store, writer) = reflector::store();
-            let selected = watcher::Config::default().labels(&format!("{MANAGED_BY}={OPERATOR}"));
-            let changes = watcher(api, selected).default_backoff().reflect(writer).touched_objects();
-            (store, owners(changes).boxed())
-        })
-        .unzip();
-    (Children(stores), stream::select_all(streams).boxed())
+    let (store, writer) = reflector::store();
+    let changes = watcher(api(client, scope), watcher::Config::default()).default_backoff();
+    (store, changes.reflect(writer).touched_objects())
 }
 
-fn owners<K, Owner>(changes: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static) -> impl Stream<Item = ObjectRef<Owner>>
+/// Watches what the operator made of a kind: a cache, and the owners of whatever changes.
+pub(super) fn children<K, Owner>(
+    client: &Client,
+    scope: Option<&str>,
+) -> (Store<K>, BoxStream<'static, ObjectRef<Owner>>)
 where
-    K: Resource<DynamicType = ()> + Send + 'static,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
     Owner: Resource<DynamicType = ()> + 'static,
 {
-    changes.filter_map(|change| async move {
-        match change {
-            Ok(child) => {
-                let name = child.annotations().get(OWNER_NAME)?;
-                Some(ObjectRef::new(name).within(&child.namespace()?))
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a watch was interrupted and is being resumed");
-                None
-            }
+    let (store, writer) = reflector::store();
+    let selected = watcher::Config::default().labels(&format!("{MANAGED_BY}={OPERATOR}"));
+    let changes = watcher(api::<K>(client, scope), selected).default_backoff().reflect(writer).touched_objects();
+    (store, changes.filter_map(|change| future::ready(owner(change))).boxed())
+}
+
+fn owner<K, Owner>(change: Result<K, watcher::Error>) -> Option<ObjectRef<Owner>>
+where
+    K: Resource,
+    Owner: Resource<DynamicType = ()> + 'static,
+{
+    match change {
+        Ok(child) => {
+            let name = child.annotations().get(OWNER_NAME)?;
+            Some(ObjectRef::new(name).within(&child.namespace()?))
         }
+        Err(error) => {
+            tracing::warn!(%error, "a watch was interrupted and is being resumed");
+            None
+        }
+    }
+}
+
+/// One item for each change of a watched value; ends with its sender.
+pub(super) fn changes<T: Send + Sync + 'static>(receiver: watch::Receiver<T>) -> impl Stream<Item = ()> + Send {
+    stream::unfold(receiver, |mut receiver| async move {
+        receiver.changed().await.ok()?;
+        Some(((), receiver))
     })
 }

@@ -1,0 +1,84 @@
+//! Writes to children. Writes to the API server.
+//!
+//! A child is made once and never changed but for `suspend`, so it is created and not applied: creation is the one
+//! call that cannot overwrite what somebody else has put under the same name.
+
+use std::fmt::Debug;
+
+use k8s_openapi::{NamespaceResourceScope, api::batch::v1::Job};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use super::ControllerError;
+use crate::names::OPERATOR;
+
+/// Whether an object of that name exists. Reads metadata only.
+pub(super) async fn exists<K>(api: &Api<K>, name: &str) -> Result<bool, ControllerError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    Ok(api.get_metadata_opt(name).await?.is_some())
+}
+
+/// Creates a child, or finds the one that an earlier attempt has created.
+pub(super) async fn create<K>(client: &Client, child: &K, owner_uid: &str) -> Result<(), ControllerError>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let namespace = child.namespace().ok_or(ControllerError::Incomplete("namespace"))?;
+    let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+    let name = child.name_any();
+    let kind = || K::kind(&()).into_owned();
+    if create_unless_there(&api, child).await? {
+        return Ok(());
+    }
+    match api.get_metadata_opt(&name).await? {
+        Some(found) if found.metadata.deletion_timestamp.is_some() => Err(ControllerError::BeingDeleted { kind: kind(), name }),
+        Some(found) => {
+            let ours = found.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid == owner_uid);
+            if ours { Ok(()) } else { Err(ControllerError::NameTaken { kind: kind(), name }) }
+        }
+        // it has gone since: the next pass creates it
+        None => Err(ControllerError::BeingDeleted { kind: kind(), name }),
+    }
+}
+
+/// Creates an object that nobody owns; says whether it was not there.
+pub(super) async fn create_unless_there<K>(api: &Api<K>, object: &K) -> Result<bool, ControllerError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let by_us = PostParams { field_manager: Some(OPERATOR.to_owned()), ..Default::default() };
+    match api.create(&by_us, object).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Suspends a Job, or lets it go on. A Job that has gone is no error.
+pub(super) async fn set_suspend(api: &Api<Job>, name: &str, suspend: bool) -> Result<(), ControllerError> {
+    let by_us = PatchParams { field_manager: Some(OPERATOR.to_owned()), ..Default::default() };
+    gone_is_fine(api.patch(name, &by_us, &Patch::Merge(json!({"spec": {"suspend": suspend}}))).await)
+}
+
+/// Deletes an object and what it owns. One that has gone is no error.
+pub(super) async fn delete<K>(api: &Api<K>, name: &str, uid: Option<String>) -> Result<(), ControllerError>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    let preconditions = uid.map(|uid| Preconditions { uid: Some(uid), resource_version: None });
+    gone_is_fine(api.delete(name, &DeleteParams { preconditions, ..DeleteParams::background() }).await)
+}
+
+fn gone_is_fine<T>(result: Result<T, kube::Error>) -> Result<(), ControllerError> {
+    match result {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

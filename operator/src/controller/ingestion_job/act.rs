@@ -1,0 +1,77 @@
+//! Carries a plan out: store claim, work spec, Job, in this order, or what stops a run. Writes to the API server.
+
+use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
+use kube::{Api, Resource, ResourceExt};
+use lexigram_api::resource::IngestionJob;
+
+use super::{
+    Context, build,
+    plan::{Halt, Launch, Plan, Start, Take},
+};
+use crate::{
+    controller::{ControllerError, apply, worker_pod::Owner},
+    names::STORE_CLAIM,
+};
+
+/// Makes in the cluster what the plan says.
+pub(super) async fn act(
+    context: &Context,
+    job: &IngestionJob,
+    namespace: &str,
+    plan: &Plan,
+) -> Result<(), ControllerError> {
+    let client = &context.shared.client;
+    let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);
+    match plan {
+        Plan::Start(Start { number, how: Launch::Create(take) }) => {
+            start(context, job, &number.job_name(&job.name_any()), take).await
+        }
+        Plan::Start(Start { number, how: Launch::Resume }) => {
+            apply::set_suspend(&jobs, &number.job_name(&job.name_any()), false).await
+        }
+        Plan::Suspended { halt: Some(Halt::Suspend(name)), .. } => apply::set_suspend(&jobs, name, true).await,
+        Plan::Suspended { halt: Some(Halt::Delete(name)), .. } => apply::delete(&jobs, name, None).await,
+        Plan::Expired => {
+            let objects: Api<IngestionJob> = Api::namespaced(client.clone(), namespace);
+            apply::delete(&objects, &job.name_any(), job.uid()).await
+        }
+        Plan::Deleting
+        | Plan::Finished { .. }
+        | Plan::Invalid(_)
+        | Plan::Suspended { halt: None, .. }
+        | Plan::Disabled
+        | Plan::Blocked(_)
+        | Plan::Queued { .. }
+        | Plan::AwaitingAdmission
+        | Plan::Running { .. }
+        | Plan::AwaitingReport
+        | Plan::RetryPending { .. }
+        | Plan::DeadLetters { .. }
+        | Plan::Completed { .. }
+        | Plan::Failed(_) => Ok(()),
+    }
+}
+
+async fn start(context: &Context, job: &IngestionJob, run: &str, take: &Take) -> Result<(), ControllerError> {
+    let (client, settings) = (&context.shared.client, &context.shared.settings);
+    let owner = owner(job)?;
+    if job.spec.store.embedded.is_some() {
+        let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &owner.namespace);
+        if !apply::exists(&claims, STORE_CLAIM).await? {
+            apply::create_unless_there(&claims, &build::store_claim(&owner.namespace, settings)).await?;
+        }
+    }
+    let work_spec = build::work_spec(&owner, &job.spec, run, take);
+    apply::create(client, &build::config_map(&owner, &work_spec)?, &owner.uid).await?;
+    apply::create(client, &build::job(&owner, &job.spec, run, settings), &owner.uid).await
+}
+
+/// What children need to know of the job.
+pub(super) fn owner(job: &IngestionJob) -> Result<Owner, ControllerError> {
+    Ok(Owner {
+        namespace: job.namespace().ok_or(ControllerError::Incomplete("namespace"))?,
+        name: job.name_any(),
+        uid: job.uid().ok_or(ControllerError::Incomplete("uid"))?,
+        reference: job.controller_owner_ref(&()).ok_or(ControllerError::Incomplete("uid"))?,
+    })
+}

@@ -1,0 +1,274 @@
+//! The controller of `IngestionJob`s: the steps of one reconcile in their order. Reads and writes through the others.
+
+mod act;
+pub mod build;
+pub mod counts;
+pub mod observe;
+pub mod plan;
+pub mod status;
+pub mod summary;
+mod validate;
+
+
+use std::{sync::Arc, time::{Duration, Instant}};
+
+use futures::{StreamExt, future, stream};
+use jiff::Timestamp;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::{
+        controller::{Action, Controller, Error as RuntimeError},
+        reflector::ObjectRef,
+    },
+};
+use lexigram_api::resource::{IngestionJob, IngestionJobStatus};
+use serde_json::json;
+use tokio::sync::{OnceCell, watch as channel};
+use tokio_util::sync::CancellationToken;
+
+use self::{observe::Observation, plan::{Demand, Plan}};
+use super::{
+    ControllerError, Shared,
+    events::Events,
+    runs::RunPhase,
+    watch::{self, Cache},
+    worker_client::WorkerClient,
+};
+use crate::{
+    names::{OPERATOR, OWNER_NAME},
+    queue::{Key, Place, Queue, Ticket},
+};
+
+/// The kind's name in metrics.
+const KIND: &str = "IngestionJob";
+/// Objects reconciled at once, a watched namespace.
+const CONCURRENCY: u16 = 16;
+/// How often a worker is asked how far it is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
+/// How often something is looked for that is missing, or a step is tried again that failed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What a reconcile works with.
+struct Context {
+    shared: Shared,
+    objects: Cache<IngestionJob>,
+    jobs: Cache<Job>,
+    pods: Cache<Pod>,
+    queue: Queue,
+    /// Told whenever objects that wait may move up.
+    moved: channel::Sender<()>,
+    seeded: OnceCell<()>,
+    events: Events,
+    workers: WorkerClient,
+}
+
+/// Runs until `shutdown`; reconciles in hand are ended first.
+pub(super) async fn run(shared: Shared, shutdown: CancellationToken) -> Result<(), ControllerError> {
+    let (moved, movements) = channel::channel(());
+    let (mut objects, mut jobs, mut pods, mut controllers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for scope in watch::scopes(&shared.settings.namespaces) {
+        let (object_store, object_changes) = watch::objects::<IngestionJob>(&shared.client, scope.as_deref());
+        let (job_store, owners_of_jobs) = watch::children::<Job, IngestionJob>(&shared.client, scope.as_deref());
+        let (pod_store, owners_of_pods) = watch::children::<Pod, IngestionJob>(&shared.client, scope.as_deref());
+        let store = object_store.clone();
+        let waiting = watch::changes(movements.clone()).flat_map(move |()| {
+            let open = store.state().into_iter().filter(|job| !plan::is_over(job));
+            stream::iter(open.map(|job| ObjectRef::from_obj(job.as_ref())).collect::<Vec<_>>())
+        });
+        controllers.push(
+            Controller::for_stream(object_changes, object_store.clone())
+                .with_config(kube::runtime::Config::default().concurrency(CONCURRENCY))
+                .reconcile_on(owners_of_jobs)
+                .reconcile_on(owners_of_pods)
+                .reconcile_on(waiting)
+                .reconcile_all_on(watch::changes(shared.config.clone()))
+                .graceful_shutdown_on(shutdown.clone().cancelled_owned()),
+        );
+        objects.push(object_store);
+        jobs.push(job_store);
+        pods.push(pod_store);
+    }
+    let context = Arc::new(Context {
+        objects: Cache::new(objects),
+        jobs: Cache::new(jobs),
+        pods: Cache::new(pods),
+        queue: Queue::default(),
+        moved,
+        seeded: OnceCell::new(),
+        events: Events::new(shared.client.clone()),
+        workers: WorkerClient::new()?,
+        shared,
+    });
+    let outcomes = controllers.into_iter().map(|controller| {
+        controller.run(reconcile, |_, _, _| Action::requeue(RETRY_INTERVAL), Arc::clone(&context)).boxed()
+    });
+    stream::select_all(outcomes).for_each(|outcome| future::ready(context.note(outcome))).await;
+    Ok(())
+}
+
+/// One pass over one object.
+async fn reconcile(job: Arc<IngestionJob>, context: Arc<Context>) -> Result<Action, ControllerError> {
+    context.seed_queue().await;
+    let begun = Instant::now();
+    let result = pass(&job, &context, now()).await;
+    context.shared.metrics.reconciled(KIND, begun.elapsed(), result.is_ok());
+    match result {
+        Err(error) if error.is_conflict() => Ok(Action::requeue(Duration::from_secs(1))),
+        other => other,
+    }
+}
+
+async fn pass(job: &IngestionJob, context: &Context, now: Timestamp) -> Result<Action, ControllerError> {
+    let key = key(job)?;
+    let config = context.shared.config.borrow().clone();
+    let seen = observe::observe(context, job, &key.0).await?;
+    let plan = context.admit(job, &key, plan::plan(job, &seen, &config, now), config.document_ingestion_concurrency);
+    let applied = act::act(context, job, &key.0, &plan).await;
+    if applied.is_err() && plan.demand(job.spec.queue_name.is_some()) == Demand::Request {
+        // nothing was started: somebody else may
+        context.leave(&key);
+    }
+    let status = status::project(job, &seen, &plan, applied.as_ref().err(), now);
+    if plan != Plan::Deleting && plan != Plan::Expired && job.status.as_ref() != Some(&status) {
+        write_status(context, job, &key, &status).await?;
+        if let Some(transition) = status::transition(job, &status) {
+            context.events.publish(&job.object_ref(&()), &transition).await;
+        }
+    }
+    applied?;
+    Ok(next(&plan, now))
+}
+
+/// Replaces the status, unless the object has changed since it was read.
+async fn write_status(
+    context: &Context,
+    job: &IngestionJob,
+    (namespace, name): &Key,
+    status: &IngestionJobStatus,
+) -> Result<(), ControllerError> {
+    let api: Api<IngestionJob> = Api::namespaced(context.shared.client.clone(), namespace);
+    let patch = json!({
+        "apiVersion": IngestionJob::api_version(&()),
+        "kind": IngestionJob::kind(&()),
+        "metadata": {"name": name, "namespace": namespace, "resourceVersion": job.resource_version()},
+        "status": status,
+    });
+    api.patch_status(name, &PatchParams::apply(OPERATOR).force(), &Patch::Apply(patch)).await?;
+    Ok(())
+}
+
+/// When to look again, if nothing changes before.
+fn next(plan: &Plan, now: Timestamp) -> Action {
+    let at = |time: Timestamp| {
+        let wait = u64::try_from(time.duration_since(now).as_secs()).unwrap_or(0);
+        Action::requeue(Duration::from_secs(wait.max(1)))
+    };
+    match plan {
+        Plan::Start(_) | Plan::Running { .. } => Action::requeue(PROGRESS_INTERVAL),
+        Plan::AwaitingReport => Action::requeue(Duration::from_secs(1)),
+        Plan::Blocked(_) => Action::requeue(RETRY_INTERVAL),
+        Plan::RetryPending { at: time, .. } | Plan::Finished { expires: Some(time) } => at(*time),
+        // the recorded end brings the next reconcile, which knows of the TTL
+        Plan::Completed { .. } | Plan::Failed(_) | Plan::Finished { expires: None } => Action::await_change(),
+        Plan::Deleting
+        | Plan::Expired
+        | Plan::Invalid(_)
+        | Plan::Suspended { .. }
+        | Plan::Disabled
+        | Plan::Queued { .. }
+        | Plan::AwaitingAdmission
+        | Plan::DeadLetters { .. } => Action::await_change(),
+    }
+}
+
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    // times are kept to the second, as the API server does
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+fn key(job: &IngestionJob) -> Result<Key, ControllerError> {
+    Ok((job.namespace().ok_or(ControllerError::Incomplete("namespace"))?, job.name_any()))
+}
+
+fn ticket(job: &IngestionJob) -> Ticket {
+    let created = job.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
+    Ticket { priority: job.spec.priority, created }
+}
+
+impl Context {
+    /// Tells the queue what runs and what waits, before anything is started by this process.
+    async fn seed_queue(&self) {
+        let seed = || async {
+            tokio::join!(self.objects.ready(), self.jobs.ready(), self.pods.ready());
+            for job in self.objects.all().filter(|job| !plan::is_over(job) && job.spec.queue_name.is_none()) {
+                let Ok(key) = key(&job) else { continue };
+                let runs = Observation::of(observe::runs(self, &job, &key.0)).runs;
+                match runs.last().map(|run| &run.phase) {
+                    Some(RunPhase::Active | RunPhase::Suspended { stopping: true }) => self.queue.hold(&key),
+                    None | Some(RunPhase::Suspended { stopping: false }) if !job.spec.suspend => {
+                        // one that is blocked leaves the queue at its first reconcile
+                        self.queue.wait(&key, ticket(&job));
+                    }
+                    _ => {}
+                }
+            }
+        };
+        self.seeded.get_or_init(seed).await;
+    }
+
+    /// Has the queue say whether a start may be made.
+    fn admit(&self, job: &IngestionJob, key: &Key, plan: Plan, limit: u32) -> Plan {
+        let plan = match plan.demand(job.spec.queue_name.is_some()) {
+            Demand::Request => match self.queue.request(key, ticket(job), limit) {
+                Place::Admitted => plan,
+                Place::Waiting(position) => Plan::Queued { position },
+            },
+            Demand::Hold => {
+                self.queue.hold(key);
+                plan
+            }
+            Demand::None => {
+                self.leave(key);
+                plan
+            }
+        };
+        self.measure_queue();
+        plan
+    }
+
+    /// Takes an object out of the queue and lets others move up.
+    fn leave(&self, key: &Key) {
+        if self.queue.leave(key) {
+            self.moved.send_replace(());
+        }
+        self.measure_queue();
+    }
+
+    fn measure_queue(&self) {
+        let (waiting, running) = self.queue.sizes();
+        self.shared.metrics.queue(KIND, waiting, running);
+    }
+
+    /// Logs and counts what came of a reconcile.
+    fn note(&self, outcome: Result<(ObjectRef<IngestionJob>, Action), RuntimeError<ControllerError, kube::runtime::watcher::Error>>) {
+        match outcome {
+            Ok((object, action)) => tracing::debug!(%object, ?action, "reconciled"),
+            Err(RuntimeError::ObjectNotFound(object)) => {
+                let key = (object.namespace.clone().unwrap_or_default(), object.name.clone());
+                // it is at work until its Jobs have gone
+                let at_work = self.jobs.find(&key.0, |job| job.annotations().get(OWNER_NAME) == Some(&key.1));
+                if at_work.is_empty() {
+                    self.leave(&key);
+                }
+            }
+            Err(RuntimeError::ReconcilerFailed(error, object)) => {
+                self.shared.metrics.reconcile_error(KIND, error.reason());
+                tracing::warn!(%object, %error, reason = error.reason(), category = %error.category(), "a reconcile failed");
+            }
+            Err(error) => tracing::warn!(%error, "a watch was interrupted and is being resumed"),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A plan in words: state, conditions, reason and message. No I/O.
+
+use lexigram_api::{
+    failure::FailureCategory,
+    resource::{ConditionType, State},
+};
+
+use super::plan::{Launch, Plan, Start, Take};
+use crate::{controller::ControllerError, names::RunNumber};
+
+/// A plan in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// One word.
+    pub state: State,
+    /// The conditions that are True; the others are False, for the same reason.
+    pub holds: Vec<ConditionType>,
+    /// One constant CamelCase word.
+    pub reason: String,
+    /// What happens, and what to do.
+    pub message: String,
+}
+
+impl Summary {
+    fn new(state: State, holds: &[ConditionType], reason: &str, message: impl Into<String>) -> Self {
+        Self { state, holds: holds.to_vec(), reason: reason.to_owned(), message: message.into() }
+    }
+
+    /// Whether somebody should act.
+    #[must_use]
+    pub fn is_warning(&self) -> bool {
+        self.holds.iter().any(|kind| matches!(kind, ConditionType::Failed | ConditionType::Stalled))
+    }
+}
+
+/// Says what an error in carrying out a plan means.
+#[must_use]
+pub fn of_error(error: &ControllerError, state: State) -> Summary {
+    let message = format!("{error}; it is tried again");
+    Summary::new(state, &[ConditionType::Reconciling], error.reason(), message)
+}
+
+/// Says what a plan means; nothing for those that leave the status as it is. `reporting` tells whether the worker of
+/// the run has said how far it is.
+#[must_use]
+pub fn of_plan(plan: &Plan, reporting: bool) -> Option<Summary> {
+    use ConditionType::{Complete, Failed, Reconciling, Stalled, Suspended};
+    Some(match plan {
+        Plan::Deleting | Plan::Expired | Plan::Finished { .. } => return None,
+        Plan::Invalid(invalid) => Summary::new(State::Stalled, &[Stalled], "InvalidSpec", invalid.to_string()),
+        Plan::Suspended { .. } => Summary::new(
+            State::Suspended,
+            &[Suspended],
+            "Suspended",
+            "spec.suspend is true; set it to false, and the job goes on where it stopped",
+        ),
+        Plan::Disabled => Summary::new(
+            State::Suspended,
+            &[Suspended],
+            "WorkersDisabled",
+            "ai_workers.enabled is false in the operator's configuration: nothing new is started until it is true",
+        ),
+        Plan::Blocked(missing) => Summary::new(State::Stalled, &[Stalled], missing.reason(), missing.to_string()),
+        Plan::Queued { .. } => Summary::new(
+            State::Queued,
+            &[Reconciling],
+            "Queued",
+            "waits until fewer than ai_workers.document_ingestion_concurrency jobs run; status.queuePosition tells its place",
+        ),
+        Plan::AwaitingAdmission => {
+            Summary::new(State::Queued, &[Reconciling], "AwaitingAdmission", "waits until Kueue admits it to the queue")
+        }
+        Plan::Start(start) => of_start(start),
+        Plan::Running { trouble: Some(trouble), .. } if trouble.needs_help => {
+            Summary::new(State::Stalled, &[Stalled], trouble.reason, trouble.message.clone())
+        }
+        Plan::Running { number, trouble } => {
+            let state = match number {
+                RunNumber::Retry(_) => State::Recovering,
+                RunNumber::Full(_) if reporting => State::Running,
+                RunNumber::Full(_) => State::Starting,
+            };
+            let (reason, message) = match (trouble, number) {
+                (Some(trouble), _) => (trouble.reason, trouble.message.as_str()),
+                (None, RunNumber::Full(_)) => ("Running", "documents are being ingested"),
+                (None, RunNumber::Retry(_)) => ("RetryRunning", "documents that failed are tried again"),
+            };
+            Summary::new(state, &[Reconciling], reason, message)
+        }
+        Plan::AwaitingReport => {
+            Summary::new(State::Running, &[Reconciling], "AwaitingReport", "the run has ended; its report is being read")
+        }
+        Plan::RetryPending { retrying, .. } => Summary::new(
+            State::Recovering,
+            &[Reconciling],
+            "RetryPending",
+            format!("{} failed; status.nextRetryTime tells when the next attempt is made", documents(*retrying)),
+        ),
+        Plan::DeadLetters { notified } => Summary::new(
+            State::Stalled,
+            &[Stalled],
+            "DeadLettersNotified",
+            format!("{} failed and need a person: see status.failures", documents(*notified)),
+        ),
+        Plan::Completed { archived: 0 } => {
+            Summary::new(State::Complete, &[Complete], "Completed", "every document is in the store")
+        }
+        Plan::Completed { archived } => Summary::new(
+            State::Complete,
+            &[Complete],
+            "CompletedWithFailures",
+            format!("every document is in the store except for {} given up: see status.failures", documents(*archived)),
+        ),
+        Plan::Failed(error) => {
+            let stalls = matches!(error.category, FailureCategory::Authentication | FailureCategory::Configuration);
+            let holds: &[_] = if stalls { &[Failed, Stalled] } else { &[Failed] };
+            Summary::new(State::Failed, holds, constant(&error.reason), error.message.clone())
+        }
+    })
+}
+
+fn of_start(start: &Start) -> Summary {
+    let (state, reason, message) = match (&start.how, start.number) {
+        (Launch::Resume, _) => (State::Starting, "Resumed", "the run goes on where it stopped"),
+        (Launch::Create(Take::Nothing), _) => (State::Starting, "Started", "a stub run was started: it does nothing"),
+        (Launch::Create(_), RunNumber::Full(_)) => (State::Starting, "Started", "a run was started"),
+        (Launch::Create(_), RunNumber::Retry(_)) => {
+            (State::Recovering, "RetryStarted", "documents whose retry was due are tried again")
+        }
+    };
+    Summary::new(state, &[ConditionType::Reconciling], reason, message)
+}
+
+/// A reason that a condition takes, whatever the worker has said.
+fn constant(reason: &str) -> &str {
+    let fits = reason.starts_with(|first: char| first.is_ascii_alphabetic())
+        && reason.len() <= 128
+        && reason.chars().all(|letter| letter.is_ascii_alphanumeric());
+    if fits { reason } else { "WorkerFailed" }
+}
+
+fn documents(count: i32) -> String {
+    if count == 1 { "1 document".to_owned() } else { format!("{count} documents") }
+}

@@ -1,0 +1,157 @@
+//! What a Kubernetes Job of ours and its pods say, in our words. No I/O.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::{
+    batch::v1::{Job, JobCondition},
+    core::v1::Pod,
+};
+use kube::ResourceExt;
+use lexigram_api::{
+    contract::{Progress, Report, RunError},
+    failure::FailureCategory,
+};
+
+use super::pods::{self, Cause, Trouble, Worker, Workers};
+use crate::names::RunNumber;
+
+/// One run of an object: a Kubernetes Job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Name of the Kubernetes Job.
+    pub job: String,
+    /// Which run it is.
+    pub number: RunNumber,
+    /// When the Job was created.
+    pub created: Timestamp,
+    /// When it was last started.
+    pub started: Option<Timestamp>,
+    /// How far it has come.
+    pub phase: RunPhase,
+    /// Its pods.
+    pub workers: Workers,
+    /// What its worker says of itself right now.
+    pub progress: Option<Progress>,
+}
+
+/// How far a run has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunPhase {
+    /// Pods run, or will.
+    Active,
+    /// The Job is suspended; `stopping` while pods are still there.
+    Suspended {
+        /// Whether pods are still there.
+        stopping: bool,
+    },
+    /// The Job is complete.
+    Succeeded {
+        /// Since when.
+        at: Timestamp,
+    },
+    /// The Job has failed.
+    Failed {
+        /// Since when.
+        at: Timestamp,
+        /// Reason of the Job's condition.
+        reason: String,
+        /// Its message.
+        message: String,
+    },
+}
+
+impl Run {
+    /// Reads a Job and its pods; nothing if the Job's name is not one that we give.
+    #[must_use]
+    pub fn read(job: &Job, pods: &[Arc<Pod>]) -> Option<Self> {
+        let name = job.name_any();
+        let status = job.status.as_ref();
+        Some(Self {
+            number: RunNumber::parse(&name)?,
+            created: job.creation_timestamp().map_or(Timestamp::MIN, |time| time.0),
+            started: status.and_then(|status| status.start_time.as_ref()).map(|time| time.0),
+            phase: phase(job),
+            workers: pods::survey(pods),
+            progress: None,
+            job: name,
+        })
+    }
+
+    /// The last word of a run that has succeeded.
+    #[must_use]
+    pub fn report(&self) -> Option<&Report> {
+        self.workers.last_end.as_ref()?.report.as_ref()
+    }
+
+    /// What keeps an active run from going on, or did so a moment ago.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        match (&self.workers.current, &self.workers.last_end) {
+            (Worker::Waiting(Some(trouble)), _) => Some(trouble.clone()),
+            (Worker::Absent | Worker::Waiting(None) | Worker::Ended, Some(end)) if end.cause != Cause::Exited(0) => {
+                Some(Trouble {
+                    reason: end.cause.reason(),
+                    message: format!("{}; the next worker goes on where this one stopped", self.story()),
+                    needs_help: false,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Why the run failed, given its Job's condition.
+    #[must_use]
+    pub fn failure(&self, reason: &str, message: &str) -> RunError {
+        if reason == "DeadlineExceeded" {
+            return RunError {
+                category: FailureCategory::Timeout,
+                reason: "DeadlineExceeded".to_owned(),
+                message: "the run was active longer than spec.activeDeadlineSeconds and was stopped; what it stored stays"
+                    .to_owned(),
+            };
+        }
+        if let Some(error) = self.report().and_then(|report| report.error.clone()) {
+            return error;
+        }
+        let (category, reason) = match (reason, self.workers.last_end.as_ref().map(|end| &end.cause)) {
+            ("BackoffLimitExceeded", Some(Cause::OutOfMemory)) => (FailureCategory::ResourceExhausted, "BackoffLimitExceeded"),
+            ("BackoffLimitExceeded", _) => (FailureCategory::Unknown, "BackoffLimitExceeded"),
+            _ => (FailureCategory::Unknown, "WorkerFailed"),
+        };
+        RunError { category, reason: reason.to_owned(), message: format!("{}; {message}", self.story()) }
+    }
+
+    fn story(&self) -> String {
+        match &self.workers.last_end {
+            None => "the worker left no trace".to_owned(),
+            Some(end) => {
+                let said = end.report.as_ref().and_then(|report| report.error.as_ref());
+                let said = said.map(|error| format!(" ({})", error.message)).unwrap_or_default();
+                format!("the worker {}{said}", end.cause.story())
+            }
+        }
+    }
+}
+
+fn phase(job: &Job) -> RunPhase {
+    let status = job.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let holds = |kind: &str| conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True");
+    let at = |condition: &JobCondition| condition.last_transition_time.as_ref().map_or(Timestamp::MIN, |time| time.0);
+    if let Some(condition) = holds("Complete") {
+        return RunPhase::Succeeded { at: at(condition) };
+    }
+    if let Some(condition) = holds("Failed") {
+        return RunPhase::Failed {
+            at: at(condition),
+            reason: condition.reason.clone().unwrap_or_default(),
+            message: condition.message.clone().unwrap_or_default(),
+        };
+    }
+    if job.spec.as_ref().and_then(|spec| spec.suspend) == Some(true) {
+        let pods = status.map_or(0, |status| status.active.unwrap_or(0) + status.terminating.unwrap_or(0));
+        return RunPhase::Suspended { stopping: pods > 0 };
+    }
+    RunPhase::Active
+}
