@@ -2,13 +2,6 @@
 # Builds both images where their inputs changed, and loads them into the cluster where it has others.
 # The binaries are built by cargo on this machine and copied in.
 . "$(dirname "$0")/common.sh"
-exclusively
-use_engine
-label=dev.lexigram.inputs   # what an image was built from; a file of the same name on the node says what is loaded
-
-"$KIND_DIR/base-image.sh"
-base=$(cat "$STATE/run/base-image")
-model=$("$REPO/worker-image/model.sh")
 
 start=$EPOCHREALTIME
 say '==> Build the binaries and tests: cargo build'
@@ -17,6 +10,13 @@ say '==> Build the binaries and tests: cargo build'
 (cd "$REPO" && cargo build --locked --workspace --bins --tests)
 say "    $(seconds "$start") s"
 timed 'Build the binaries and tests' "$start"
+
+exclusively
+use_engine
+label=dev.lexigram.inputs   # what an image was built from; a file of the same name on the node says what is loaded
+"$KIND_DIR/base-image.sh"
+base=$(cat "$STATE/run/base-image")
+model=$("$REPO/worker-image/model.sh")
 binaries=${CARGO_TARGET_DIR:-$REPO/target}/debug
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$REPO/Cargo.toml")
 revision=$(git -C "$REPO" rev-parse HEAD 2>/dev/null || echo unknown)
