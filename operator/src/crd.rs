@@ -1,0 +1,44 @@
+//! `lexigram-operator crd`: the CRDs as YAML, on standard output or as files. Writes those.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+use lexigram_api::resource::crds;
+use thiserror::Error;
+
+/// First line of every file.
+const HEADER: &str = "# Generated from the Rust types by `just generate`; do not edit.\n";
+
+/// Why CRDs could not be written.
+#[derive(Debug, Error)]
+pub enum CrdError {
+    /// A file or standard output cannot be written.
+    #[error("cannot write CRDs: {0}")]
+    Io(#[from] io::Error),
+    /// The derived schema is no CRD.
+    #[error("cannot derive CRDs: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A CRD cannot be written as YAML.
+    #[error("cannot write CRDs as YAML: {0}")]
+    Yaml(String),
+}
+
+/// Writes every CRD: to files in the folder `output`, or to standard output.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn write(output: Option<&Path>) -> Result<(), CrdError> {
+    for crd in crds()? {
+        let name = format!("{}_{}.yaml", crd.spec.group, crd.spec.names.plural);
+        // through a JSON value: its keys come in one order
+        let yaml = serde_saphyr::to_string(&serde_json::to_value(&crd)?).map_err(|error| CrdError::Yaml(error.to_string()))?;
+        match output {
+            Some(folder) => fs::write(folder.join(name), format!("{HEADER}{yaml}"))?,
+            None => write!(io::stdout(), "---\n{yaml}")?,
+        }
+    }
+    Ok(())
+}

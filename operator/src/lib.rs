@@ -1,0 +1,21 @@
+//! The operator: watches the resources of `workers.lexigram.dev`, runs workers for them, and tells how it goes.
+//!
+//! - [`controller`]: one folder a kind, the same steps in each
+//! - [`queue`]: who may run
+//! - [`config`]: the `ai_workers` keys, which may change while the operator runs; [`settings`]: what may not
+//! - [`leader`], [`admin`], [`metrics`], [`telemetry`]: the process around the controllers
+//! - [`cli`], [`crd`]: what a person types
+//!
+//! The library exists for the binary and its tests; it is no API for others.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod controller;
+pub mod crd;
+pub mod leader;
+pub mod metrics;
+pub mod names;
+pub mod queue;
+pub mod settings;
+pub mod telemetry;

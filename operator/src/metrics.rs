@@ -1,0 +1,148 @@
+//! The operator's metrics. No I/O; [`crate::admin`] serves them.
+//!
+//! Every label has few values: kinds, outcomes and the constant reasons of errors.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU64},
+    },
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Failure {
+    kind: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Place {
+    kind: &'static str,
+    place: &'static str,
+}
+
+/// Everything that the operator counts and measures.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    reconciles: Family<Outcome, Counter<u64, AtomicU64>>,
+    durations: Family<Kind, Histogram, fn() -> Histogram>,
+    errors: Family<Failure, Counter<u64, AtomicU64>>,
+    queue: Family<Place, Gauge<i64, AtomicI64>>,
+    config_valid: Gauge<i64, AtomicI64>,
+    leader: Gauge<i64, AtomicI64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        // 1 ms to 4 s: a reconcile that asks a silent worker takes a second
+        let durations: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 2.0, 13));
+        let metrics = Self {
+            registry: Mutex::new(Registry::with_prefix("lexigram")),
+            reconciles: Family::default(),
+            durations: Family::new_with_constructor(durations),
+            errors: Family::default(),
+            queue: Family::default(),
+            config_valid: Gauge::default(),
+            leader: Gauge::default(),
+        };
+        metrics.config_valid.set(1);
+        {
+            let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
+            registry.register("reconciles", "Reconciles by kind and outcome", metrics.reconciles.clone());
+            registry.register("reconcile_duration_seconds", "Duration of reconciles", metrics.durations.clone());
+            registry.register("reconcile_errors", "Failed steps of reconciles by reason", metrics.errors.clone());
+            registry.register("queue_jobs", "Jobs that wait for a place, and that hold one", metrics.queue.clone());
+            registry.register("config_valid", "1 if the newest configuration is the running one, 0 if it was refused", metrics.config_valid.clone());
+            registry.register("leader", "1 in the process that holds the lease", metrics.leader.clone());
+        }
+        metrics
+    }
+}
+
+impl Metrics {
+    /// A reconcile has ended.
+    pub fn reconciled(&self, kind: &'static str, duration: Duration, success: bool) {
+        let outcome = if success { "success" } else { "error" };
+        self.reconciles.get_or_create(&Outcome { kind, outcome }).inc();
+        self.durations.get_or_create(&Kind { kind }).observe(duration.as_secs_f64());
+    }
+
+    /// A step of a reconcile has failed.
+    pub fn reconcile_error(&self, kind: &'static str, reason: &'static str) {
+        self.errors.get_or_create(&Failure { kind, reason }).inc();
+    }
+
+    /// How many jobs wait for a place, and how many hold one.
+    pub fn queue(&self, kind: &'static str, waiting: usize, running: usize) {
+        for (place, jobs) in [("waiting", waiting), ("running", running)] {
+            self.queue.get_or_create(&Place { kind, place }).set(i64::try_from(jobs).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Whether the newest configuration was accepted.
+    pub fn config_valid(&self, valid: bool) {
+        self.config_valid.set(i64::from(valid));
+    }
+
+    /// Whether this process holds the lease.
+    pub fn leader(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// All of it in the text format of OpenMetrics.
+    ///
+    /// # Errors
+    /// If memory runs out.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_served() {
+        let metrics = Metrics::default();
+        metrics.reconciled("IngestionJob", Duration::from_millis(3), true);
+        metrics.reconcile_error("IngestionJob", "Forbidden");
+        metrics.queue("IngestionJob", 2, 1);
+        metrics.config_valid(false);
+        let text = metrics.encode().unwrap();
+        for line in [
+            r#"lexigram_reconciles_total{kind="IngestionJob",outcome="success"} 1"#,
+            r#"lexigram_reconcile_errors_total{kind="IngestionJob",reason="Forbidden"} 1"#,
+            r#"lexigram_queue_jobs{kind="IngestionJob",place="waiting"} 2"#,
+            "lexigram_config_valid 0",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}
