@@ -26,7 +26,7 @@ check_chart() {
   local values=()
   [ "$#" = 0 ] || values=(--values "$1")
   helm lint --strict "$chart" "${values[@]}"
-  helm template lexigram "$chart" --namespace lexigram-system --include-crds "${values[@]}" \
+  helm template lexigram "$chart" --namespace lexigram-system --kube-version "$KUBERNETES_VERSION" --include-crds "${values[@]}" \
     | kubeconform -strict -summary -schema-location "$schemas"
 }
 
