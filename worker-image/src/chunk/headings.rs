@@ -9,6 +9,8 @@ struct Heading {
     level: HeadingLevel,
     offset: usize,
     text: String,
+    /// The heading that this one stands under, by its index.
+    parent: Option<usize>,
 }
 
 /// All headings of a text in order.
@@ -17,12 +19,16 @@ pub(super) struct Headings(Vec<Heading>);
 impl Headings {
     /// Finds the headings of a Markdown text.
     pub(super) fn of_markdown(text: &str) -> Self {
-        let mut headings = Vec::new();
+        let mut headings: Vec<Heading> = Vec::new();
         let mut open: Option<Heading> = None;
         for (event, range) in Parser::new(text).into_offset_iter() {
             match event {
                 Event::Start(Tag::Heading { level, .. }) => {
-                    open = Some(Heading { level, offset: range.start, text: String::new() });
+                    let mut parent = headings.len().checked_sub(1);
+                    while let Some(outer) = parent.map(|index| &headings[index]).filter(|outer| outer.level >= level) {
+                        parent = outer.parent;
+                    }
+                    open = Some(Heading { level, offset: range.start, text: String::new(), parent });
                 }
                 Event::End(TagEnd::Heading(_)) => headings.extend(open.take()),
                 Event::Text(part) | Event::Code(part) => {
@@ -44,12 +50,17 @@ impl Headings {
 
     /// The headings above the byte `offset`, outermost first; a heading that begins there is one of them.
     pub(super) fn above(&self, offset: usize) -> Vec<String> {
-        let mut path: Vec<&Heading> = Vec::new();
-        for heading in self.0.iter().take_while(|heading| heading.offset <= offset) {
-            path.retain(|outer| outer.level < heading.level);
-            path.push(heading);
+        let mut path = Vec::new();
+        let mut nearest = self.0.partition_point(|heading| heading.offset <= offset).checked_sub(1);
+        while let Some(heading) = nearest.map(|index| &self.0[index]) {
+            let text = heading.text.trim();
+            if !text.is_empty() {
+                path.push(text.to_owned());
+            }
+            nearest = heading.parent;
         }
-        path.into_iter().map(|heading| heading.text.trim().to_owned()).filter(|text| !text.is_empty()).collect()
+        path.reverse();
+        path
     }
 }
 

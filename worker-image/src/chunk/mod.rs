@@ -7,7 +7,7 @@ mod splitter;
 use std::{ops::Range, sync::Arc};
 
 use lexigram_api::document::{Chunking, ChunkingStrategy};
-use tokenizers::Tokenizer;
+use tokenizers::{PostProcessor, Tokenizer};
 
 pub use error::ChunkError;
 
@@ -16,9 +16,6 @@ use splitter::Splitter;
 
 /// Part of every document's revision: changes whenever the same text is cut in another way.
 pub const CHUNKER_VERSION: &str = "chunk-1";
-
-/// Tokens that a model adds to each text: one before, one after.
-const SPECIAL_TOKENS: usize = 2;
 
 /// A piece of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,12 +54,17 @@ pub fn open(
     model_max_tokens: usize,
 ) -> Result<Box<dyn Chunker>, ChunkError> {
     let asked = usize::try_from(chunking.max_tokens).unwrap_or(0);
-    let max_tokens = asked.min(model_max_tokens.saturating_sub(SPECIAL_TOKENS));
+    // the model sees these tokens besides each text's own
+    let special = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+    let max_tokens = asked.min(model_max_tokens.saturating_sub(special));
     let overlap = usize::try_from(chunking.overlap_tokens).unwrap_or(0);
     if overlap >= max_tokens {
         return Err(ChunkError::Overlap { overlap, max_tokens });
     }
-    Ok(Box::new(StrategyChunker { strategy: chunking.strategy, splitter: Splitter::new(tokenizer, max_tokens, overlap)? }))
+    Ok(Box::new(StrategyChunker {
+        strategy: chunking.strategy,
+        splitter: Splitter::new(tokenizer, max_tokens, overlap)?,
+    }))
 }
 
 /// Chooses the way of cutting for each document.

@@ -92,23 +92,31 @@ fn section_end(rest: &str) -> usize {
 }
 
 fn page_at(pages: &[PageStart], offset: usize) -> Option<i32> {
-    pages.iter().rev().find(|page| page.offset <= offset).map(|page| page.page)
+    let pages_until_here = pages.partition_point(|page| page.offset <= offset);
+    pages.get(pages_until_here.checked_sub(1)?).map(|page| page.page)
 }
 
 #[cfg(test)]
 mod tests {
     use lexigram_api::document::Chunking;
     use proptest::prelude::*;
-    use tokenizers::{models::wordlevel::WordLevel, pre_tokenizers::whitespace::Whitespace};
+    use tokenizers::{
+        models::wordlevel::WordLevel, pre_tokenizers::whitespace::Whitespace, processors::bert::BertProcessing,
+    };
 
     use super::*;
     use crate::parse::Markup;
 
-    /// One token a word: enough to count with.
+    /// One token a word, one before and one after the text: enough to count with.
     fn tokenizer() -> Arc<Tokenizer> {
-        let model = WordLevel::builder().vocab([("[UNK]".to_owned(), 0)].into_iter().collect()).unk_token("[UNK]".to_owned()).build().unwrap();
+        let model = WordLevel::builder()
+            .vocab([("[UNK]".to_owned(), 0)].into_iter().collect())
+            .unk_token("[UNK]".to_owned())
+            .build()
+            .unwrap();
         let mut tokenizer = Tokenizer::new(model);
         tokenizer.with_pre_tokenizer(Some(Whitespace {}));
+        tokenizer.with_post_processor(Some(BertProcessing::new(("[SEP]".to_owned(), 1), ("[CLS]".to_owned(), 2))));
         Arc::new(tokenizer)
     }
 
@@ -121,7 +129,8 @@ mod tests {
     #[test]
     fn chunks_know_their_headings_and_pages() {
         let text = "# Coffee\n\nGrind fresh every morning.\n\n## Water\n\nNot boiling, a little below.";
-        let pages = vec![PageStart { page: 1, offset: 0 }, PageStart { page: 2, offset: text.find("## Water").unwrap() }];
+        let pages =
+            vec![PageStart { page: 1, offset: 0 }, PageStart { page: 2, offset: text.find("## Water").unwrap() }];
         let parsed = Parsed { text: text.to_owned(), markup: Markup::Markdown, pages };
         let chunking = Chunking { max_tokens: 16, overlap_tokens: 0, ..Default::default() };
         let chunks = super::super::open(&chunking, tokenizer(), 12).unwrap().chunk(&parsed).unwrap();

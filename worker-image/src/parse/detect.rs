@@ -12,8 +12,20 @@ pub(super) enum Format {
     Plain,
 }
 
-/// How far into a document a PDF header may begin (PDF 1.7, appendix H.3, note 13) and a NUL byte is looked for.
+/// How far into a document the signs of its format are looked for; a PDF header may begin anywhere in it (PDF 1.7,
+/// appendix H.3, note 13).
 const HEAD: usize = 1024;
+
+/// How far into a document a NUL byte tells that it is no text.
+const BINARY_HEAD: usize = 8 * 1024;
+
+/// Names of the streams of an encrypted Office document, as UTF-16 in its directory.
+const ENCRYPTED_PACKAGE: &[u8] = b"E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0";
+
+const PDF: &[u8] = b"%PDF-";
+
+/// Signature of old Office documents, and of the wrapping of encrypted new ones.
+const OLE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 
 /// Signatures of types that nobody should read as text.
 const UNSUPPORTED: [(&[u8], &str); 12] = [
@@ -26,7 +38,7 @@ const UNSUPPORTED: [(&[u8], &str); 12] = [
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"Rar!", "a RAR archive"),
     (b"\x7fELF", "a program"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document, or an encrypted one,"),
+    (OLE, "an old Office document"),
     (b"SQLite format 3\0", "a SQLite database"),
     (b"{\\rtf", "an RTF document"),
 ];
@@ -35,24 +47,39 @@ const UNSUPPORTED: [(&[u8], &str); 12] = [
 pub(super) fn format(name: &str, media_type: Option<&str>, content: &[u8]) -> Result<Format, ParseError> {
     let unsupported = |kind: &str| Err(ParseError::Unsupported { kind: kind.to_owned() });
     let head = &content[..content.len().min(HEAD)];
-    if head.windows(5).any(|window| window == b"%PDF-") {
+    let starts_as_pdf = head.trim_ascii_start().starts_with(PDF);
+    if starts_as_pdf || (claims_pdf(name, media_type) && contains(head, PDF)) {
         return Ok(Format::Pdf);
     }
     if content.starts_with(b"PK\x03\x04") {
         // the parts of a package are named in the clear
-        return match content.windows(5).any(|window| window == b"word/") {
+        return match contains(content, b"word/") {
             true => Ok(Format::Docx),
             false => unsupported("a zip archive"),
         };
+    }
+    if content.starts_with(OLE) && contains(content, ENCRYPTED_PACKAGE) {
+        return Err(ParseError::Encrypted { format: "Office document".to_owned() });
     }
     if let Some((_, kind)) = UNSUPPORTED.iter().find(|(signature, _)| content.starts_with(signature)) {
         return unsupported(kind);
     }
     let utf16 = content.starts_with(b"\xff\xfe") || content.starts_with(b"\xfe\xff");
-    if !utf16 && head.contains(&0) {
+    if !utf16 && content[..content.len().min(BINARY_HEAD)].contains(&0) {
         return unsupported("binary data");
     }
     Ok(by_content(head).or_else(|| by_media_type(media_type)).unwrap_or_else(|| by_name(name)))
+}
+
+/// Whether source or name say that it is a PDF: only then is junk before its header forgiven, since a text may well
+/// speak of that header.
+fn claims_pdf(name: &str, media_type: Option<&str>) -> bool {
+    extension(name).is_some_and(|extension| extension == "pdf")
+        || media_type.is_some_and(|media_type| media_type.starts_with("application/pdf"))
+}
+
+fn contains(content: &[u8], needle: &[u8]) -> bool {
+    content.windows(needle.len()).any(|window| window == needle)
 }
 
 fn by_content(head: &[u8]) -> Option<Format> {
@@ -71,13 +98,17 @@ fn by_media_type(media_type: Option<&str>) -> Option<Format> {
 }
 
 fn by_name(name: &str) -> Format {
-    let path = name.split(['?', '#']).next().unwrap_or(name);
-    let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-    match extension.as_deref() {
+    match extension(name).as_deref() {
         Some("html" | "htm" | "xhtml") => Format::Html,
         Some("md" | "markdown") => Format::Markdown,
         _ => Format::Plain,
     }
+}
+
+fn extension(name: &str) -> Option<String> {
+    // a file may be named `C#.md`, a URL ends before its query and fragment
+    let path = if name.contains("://") { name.split(['?', '#']).next().unwrap_or(name) } else { name };
+    path.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -88,10 +119,13 @@ mod tests {
 
     #[rstest]
     #[case::content_beats_name("a.txt", None, b"%PDF-1.7 ...", Format::Pdf)]
+    #[case::junk_before_a_pdf("a.pdf", None, b"junk\n%PDF-1.7 ...", Format::Pdf)]
+    #[case::text_about_pdf("a.md", None, b"A PDF begins with %PDF-1.7", Format::Markdown)]
     #[case::html_without_a_name("page", None, b"\n<!DOCTYPE html><p>", Format::Html)]
     #[case::media_type_beats_name("a.txt", Some("text/html; charset=utf-8"), b"<p>hi", Format::Html)]
     #[case::plain_media_type_says_nothing("a.md", Some("text/plain"), b"# hi", Format::Markdown)]
     #[case::query_is_no_extension("http://x/a.html?v=1.2", None, b"<p>hi", Format::Html)]
+    #[case::a_file_has_no_query("C#?.md", None, b"hi", Format::Markdown)]
     #[case::no_extension("README", None, b"hi", Format::Plain)]
     #[case::utf16_is_text("a.txt", None, b"\xff\xfeh\0i\0", Format::Plain)]
     fn formats(#[case] name: &str, #[case] media: Option<&str>, #[case] content: &[u8], #[case] expected: Format) {
@@ -102,6 +136,11 @@ mod tests {
     #[case(b"\x89PNG\r\n\x1a\n....", "a PNG picture is not a supported type")]
     #[case(b"PK\x03\x04 xl/workbook.xml", "a zip archive is not")]
     #[case(b"abc\0def", "binary data is not")]
+    #[case(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 WordDocument", "an old Office document is not")]
+    #[case(
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0",
+        "the Office document is encrypted"
+    )]
     fn refuses(#[case] content: &[u8], #[case] message: &str) {
         let error = format("a.txt", None, content).unwrap_err().to_string();
         assert!(error.starts_with(message), "{error}");

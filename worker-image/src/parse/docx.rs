@@ -2,12 +2,13 @@
 
 use anydoc::{ConvertError, Format, to_markdown_bytes};
 
-use super::{Markup, ParseError, Parsed, Parser};
+use super::{Markup, ParseError, Parsed, Parser, archive};
 
 pub(super) struct Docx;
 
 impl Parser for Docx {
     fn parse(&self, content: &[u8]) -> Result<Parsed, ParseError> {
+        archive::check("DOCX", content)?;
         let text = to_markdown_bytes(content, Format::Docx).map_err(error)?;
         Ok(Parsed { text, markup: Markup::Markdown, pages: Vec::new() })
     }

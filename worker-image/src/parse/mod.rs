@@ -1,6 +1,7 @@
 //! Bytes in, text out: the trait that parsers share, and the choice between them. No I/O here; see [`isolate`] for the
 //! child processes in which parsers run.
 
+mod archive;
 mod detect;
 mod docx;
 mod error;
@@ -64,12 +65,13 @@ pub fn parse_unprotected(name: &str, media_type: Option<&str>, content: &[u8]) -
     if content.is_empty() {
         return Err(ParseError::Empty);
     }
+    let charset = text::declared_by(media_type);
     let parser: &dyn Parser = match detect::format(name, media_type, content)? {
         Format::Pdf => &pdf::Pdf,
         Format::Docx => &docx::Docx,
-        Format::Html => &html::Html,
-        Format::Markdown => &text::Text { markup: Markup::Markdown },
-        Format::Plain => &text::Text { markup: Markup::Plain },
+        Format::Html => &html::Html { charset },
+        Format::Markdown => &text::Text { markup: Markup::Markdown, charset },
+        Format::Plain => &text::Text { markup: Markup::Plain, charset },
     };
     let parsed = parser.parse(content)?;
     if parsed.text.len() > MAX_TEXT_BYTES {

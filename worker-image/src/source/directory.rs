@@ -7,11 +7,19 @@ use std::{
     ffi::OsStr,
     fs::Metadata,
     io::ErrorKind,
-    os::unix::{ffi::{OsStrExt, OsStringExt}, fs::MetadataExt},
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        fs::MetadataExt,
+    },
     path::{Path, PathBuf},
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::{self, BoxStream}};
+use futures::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use rustix::io::Errno;
 use tokio::{io::AsyncReadExt, sync::mpsc, task::spawn_blocking};
 use walkdir::WalkDir;
 
@@ -91,7 +99,10 @@ fn walk<'a>(root: &'a Path, filter: &'a NameFilter) -> impl Iterator<Item = Resu
                 Ok(entry) => entry,
                 Err(error) => {
                     let path = error.path().unwrap_or(root).to_owned();
-                    return Some(Err(SourceError::Unreadable { path: path.display().to_string(), problem: error.to_string() }));
+                    return Some(Err(SourceError::Unreadable {
+                        path: path.display().to_string(),
+                        problem: error.to_string(),
+                    }));
                 }
             };
             if entry.file_type().is_dir() {
@@ -102,13 +113,23 @@ fn walk<'a>(root: &'a Path, filter: &'a NameFilter) -> impl Iterator<Item = Resu
                 return None;
             }
             // a link that leads outside, to a folder or nowhere is no document of this source
-            let inside = entry.path().canonicalize().ok().filter(|target| target.starts_with(root))?;
-            match inside.metadata() {
+            let target = match entry.path().canonicalize() {
+                Ok(target) if target.starts_with(root) => target,
+                Ok(_) => return None,
+                Err(error) if leads_nowhere(&error) => return None,
+                Err(error) => return Some(Err(unreadable(entry.path(), &error))),
+            };
+            match target.metadata() {
                 Ok(metadata) if metadata.is_file() => Some(Ok(Listed { name, version: Some(version_of(&metadata)) })),
                 Ok(_) => None,
                 Err(error) => Some(Err(unreadable(entry.path(), &error))),
             }
         })
+}
+
+/// Whether it is a link to nothing, or one to itself.
+fn leads_nowhere(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound || Errno::from_io_error(error) == Some(Errno::LOOP)
 }
 
 /// Size, time and inode: a file that was replaced, even within one tick of the clock, has another one.
@@ -136,7 +157,10 @@ fn path_of(name: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(name.len());
     let mut rest = name.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
-        let escaped = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let escaped = tail
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match (first, escaped) {
             (b'%', Some(byte)) => {
                 bytes.push(byte);
@@ -179,7 +203,8 @@ mod tests {
     #[tokio::test]
     async fn every_name_leads_back_to_its_file() {
         let folder = tempfile::tempdir().unwrap();
-        let files: [&[u8]; 5] = [b"plain.txt", b"with space.txt", b"line\nbreak.txt", b"not-utf8-\xff.txt", b"100%41.txt"];
+        let files: [&[u8]; 5] =
+            [b"plain.txt", b"with space.txt", b"line\nbreak.txt", b"not-utf8-\xff.txt", b"100%41.txt"];
         for file in files {
             fs::write(folder.path().join(OsStr::from_bytes(file)), file).unwrap();
         }
@@ -188,7 +213,10 @@ mod tests {
         let source = source(folder.path());
         let names = names(&source).await;
         assert_eq!(names.len(), 6, "{names:?}");
-        assert!(names.contains(&"sub/deep.txt".to_owned()) && names.contains(&"not-utf8-%FF.txt".to_owned()), "{names:?}");
+        assert!(
+            names.contains(&"sub/deep.txt".to_owned()) && names.contains(&"not-utf8-%FF.txt".to_owned()),
+            "{names:?}"
+        );
         for name in names {
             let content = source.fetch(&name, 100).await.unwrap().content;
             assert_eq!(content, path_of(&name).as_os_str().as_bytes(), "{name}");
@@ -205,11 +233,27 @@ mod tests {
         symlink("..2026_11_24", folder.path().join("..data")).unwrap();
         symlink("..data/a.md", folder.path().join("a.md")).unwrap();
         symlink(outside.path().join("secret"), folder.path().join("escape.txt")).unwrap();
+        symlink(outside.path(), folder.path().join("escape")).unwrap();
+        symlink("nothing", folder.path().join("dangling.txt")).unwrap();
+        symlink("circle.txt", folder.path().join("circle.txt")).unwrap();
         let source = source(folder.path());
         assert_eq!(names(&source).await, ["a.md"]);
         assert_eq!(source.fetch("a.md", 100).await.unwrap().content, b"# A");
         assert!(matches!(source.fetch("escape.txt", 100).await, Err(SourceError::Gone { .. })));
-        assert!(matches!(source.fetch("../secret", 100).await, Err(SourceError::Gone { .. })));
+        let absolute = outside.path().join("secret");
+        for name in ["../secret", "escape/secret", absolute.to_str().unwrap()] {
+            assert!(matches!(source.fetch(name, 100).await, Err(SourceError::Gone { .. })), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_is_not_complete_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.txt"), "a").unwrap();
+        // the walk finds this one gone, as any folder that it may not read
+        let source = Directory { root: folder.path().join("lost"), filter: NameFilter::new(&[], &[]).unwrap().into() };
+        let listed: Vec<_> = source.list().collect().await;
+        assert!(matches!(listed.as_slice(), [Err(SourceError::Unreadable { .. })]), "{listed:?}");
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! What can go wrong with a source. No I/O.
 
+use std::time::Duration;
+
 use lexigram_api::failure::FailureCategory;
 use thiserror::Error;
 
@@ -33,10 +35,26 @@ pub enum SourceError {
         problem: String,
     },
     /// A request header that HTTP does not allow.
-    #[error("the Secret of spec.source.http.headersSecretRef holds '{header}', which is no valid header or has no valid value")]
+    #[error(
+        "the Secret of spec.source.http.headersSecretRef holds '{header}', which is no valid header or has no valid value"
+    )]
     Header {
         /// Name of the header.
         header: String,
+    },
+    /// A URL that cannot be requested.
+    #[error(
+        "spec.source.http.urls: the URL cannot be requested ({problem}); give a whole one that begins with https:// or http://"
+    )]
+    Url {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// One redirect after the other.
+    #[error("the server redirects more than {limit} times; give the URL at which the document ends up")]
+    Redirects {
+        /// Redirects that are followed.
+        limit: usize,
     },
     /// The document is no longer there.
     #[error("the document is gone from its source ({detail})")]
@@ -61,6 +79,8 @@ pub enum SourceError {
     SlowDown {
         /// 429, or 503 with `Retry-After`.
         status: u16,
+        /// How long to wait, if the server says so.
+        retry_after: Option<Duration>,
     },
     /// The server cannot answer now.
     #[error("the server cannot answer at the moment (HTTP {status})")]
@@ -88,9 +108,13 @@ pub enum SourceError {
 impl Classified for SourceError {
     fn category(&self) -> FailureCategory {
         match self {
-            Self::Glob { .. } | Self::NoDirectory { .. } | Self::Header { .. } => FailureCategory::Configuration,
+            Self::Glob { .. } | Self::NoDirectory { .. } | Self::Header { .. } | Self::Url { .. } => {
+                FailureCategory::Configuration
+            }
             Self::Unreadable { .. } | Self::ServerError { .. } | Self::Connection(_) => FailureCategory::Transient,
-            Self::Gone { .. } | Self::TooLarge { .. } | Self::Rejected { .. } => FailureCategory::InvalidInput,
+            Self::Gone { .. } | Self::TooLarge { .. } | Self::Rejected { .. } | Self::Redirects { .. } => {
+                FailureCategory::InvalidInput
+            }
             Self::Refused { .. } => FailureCategory::Authentication,
             Self::SlowDown { .. } => FailureCategory::RateLimited,
             Self::Timeout { .. } => FailureCategory::Timeout,
@@ -103,6 +127,8 @@ impl Classified for SourceError {
             Self::NoDirectory { .. } => "SourceDirectoryNotFound",
             Self::Unreadable { .. } => "SourceUnreadable",
             Self::Header { .. } => "InvalidHeader",
+            Self::Url { .. } => "InvalidUrl",
+            Self::Redirects { .. } => "TooManyRedirects",
             Self::Gone { .. } => "SourceGone",
             Self::TooLarge { .. } => "DocumentTooLarge",
             Self::Refused { .. } => "SourceAccessDenied",

@@ -1,6 +1,10 @@
 //! Documents that stand in the work spec itself. No I/O.
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::{self, BoxStream}};
+use futures::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use lexigram_api::contract::InlineDocument;
 
 use super::{Fetched, Listed, Source, SourceError, names::NameFilter};
@@ -19,9 +23,7 @@ impl Inline {
 
 impl Source for Inline {
     fn list(&self) -> BoxStream<'_, Result<Listed, SourceError>> {
-        stream::iter(&self.documents)
-            .map(|document| Ok(Listed { name: document.name.clone(), version: None }))
-            .boxed()
+        stream::iter(&self.documents).map(|document| Ok(Listed { name: document.name.clone(), version: None })).boxed()
     }
 
     fn fetch<'a>(&'a self, name: &'a str, limit: u64) -> BoxFuture<'a, Result<Fetched, SourceError>> {

@@ -4,6 +4,7 @@
 mod child;
 mod pool;
 mod protocol;
+mod verdict;
 
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ const DEFAULT_MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// The hidden argument with which this program becomes a parser; the memory limit in bytes follows it.
 pub const CHILD_ARGUMENT: &str = "parse-child";
+
+/// How a parser process ends that cannot work at all, whatever the document (`EX_OSERR`).
+const UNUSABLE_EXIT_CODE: u8 = 71;
 
 /// What a parser process may use.
 #[derive(Clone, Copy, Debug)]

@@ -3,9 +3,8 @@
 
 use std::{
     io,
-    os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -18,9 +17,10 @@ use tokio::{
 };
 
 use super::{
-    super::{ParseError, Parsed},
+    super::{MAX_TEXT_BYTES, ParseError, Parsed},
     CHILD_ARGUMENT, Limits,
-    protocol::{MAX_MESSAGE_BYTES, Reply, Request},
+    protocol::{MAX_HEADER_BYTES, Reply, Request},
+    verdict::verdict,
 };
 
 /// How much of a dead parser's last words is read.
@@ -37,6 +37,7 @@ pub struct ParserPool {
     idle: Mutex<Vec<ParserProcess>>,
 }
 
+/// A running parser; dropping it kills it.
 struct ParserProcess {
     child: Child,
     input: ChildStdin,
@@ -65,23 +66,34 @@ impl ParserPool {
     /// What the parser says of the document, or how its process ended.
     pub async fn parse(&self, name: &str, media_type: Option<&str>, content: &[u8]) -> Result<Parsed, ParseError> {
         let _place = self.places.acquire().await.map_err(|error| no_process(&error))?;
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut process = match idle {
+        let mut process = match self.take_idle() {
             Some(process) => process,
             None => self.start().map_err(|error| no_process(&error))?,
         };
-        match timeout(self.limits.deadline, process.exchange(name, media_type, content)).await {
-            Ok(Ok(reply)) => {
+        let request = Request {
+            name: name.to_owned(),
+            media_type: media_type.map(str::to_owned),
+            size: u64::try_from(content.len()).unwrap_or(u64::MAX),
+            cpu_seconds: self.limits.deadline.as_secs(),
+        };
+        match timeout(self.limits.deadline, process.exchange(&request, content)).await {
+            Ok(Ok(result)) => {
                 process.documents += 1;
                 if process.documents < self.limits.documents {
                     self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
                 }
-                reply
+                result
             }
-            Ok(Err(_broken_pipe)) => Err(self.post_mortem(process).await),
-            // dropping the process kills it
+            Ok(Err(problem)) => Err(self.post_mortem(process, &problem).await),
             Err(_elapsed) => Err(ParseError::Timeout { seconds: self.limits.deadline.as_secs() }),
         }
+    }
+
+    /// A process that waits for work. One that died while it waited must not be held against the next document.
+    fn take_idle(&self) -> Option<ParserProcess> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| idle.pop())
+            .find_map(|mut process| matches!(process.child.try_wait(), Ok(None)).then_some(process))
     }
 
     fn start(&self) -> io::Result<ParserProcess> {
@@ -101,65 +113,54 @@ impl ParserPool {
     }
 
     /// How a process came to break off.
-    async fn post_mortem(&self, mut process: ParserProcess) -> ParseError {
+    async fn post_mortem(&self, mut process: ParserProcess, problem: &io::Error) -> ParseError {
         let mut last_words = Vec::new();
         if let Some(stderr) = process.child.stderr.take() {
-            // a process that has closed its output but does not end is killed
             let mut stderr = stderr.take(LAST_WORDS_BYTES);
             if timeout(LAST_WORDS_TIMEOUT, stderr.read_to_end(&mut last_words)).await.is_err() {
-                let _already_dead = process.child.start_kill();
+                return ParseError::Crashed { problem: problem.to_string() };
             }
         }
-        let last_words = String::from_utf8_lossy(&last_words).trim().to_owned();
+        // changes nothing for a process that is about to end by itself, and ends any other
+        let _already_dead = process.child.start_kill();
         match process.child.wait().await {
-            Ok(status) => verdict(status, &last_words, self.limits.memory_bytes),
+            Ok(status) => verdict(status, &String::from_utf8_lossy(&last_words), &self.limits),
             Err(error) => no_process(&error),
         }
     }
 }
 
 impl ParserProcess {
-    /// Sends a document and reads the reply. Both at once: a parser may answer before it has read everything.
-    async fn exchange(&mut self, name: &str, media_type: Option<&str>, content: &[u8]) -> io::Result<Reply> {
-        let request = Request {
-            name: name.to_owned(),
-            media_type: media_type.map(str::to_owned),
-            size: u64::try_from(content.len()).map_err(io::Error::other)?,
-        };
-        let header = serde_json::to_vec(&request)?;
+    /// Sends a document and reads the reply, both at once: a parser may end before it has read everything.
+    async fn exchange(&mut self, request: &Request, content: &[u8]) -> io::Result<Result<Parsed, ParseError>> {
         let (input, output) = (&mut self.input, &mut self.output);
         let send = async {
-            input.write_all(&u32::try_from(header.len()).map_err(io::Error::other)?.to_be_bytes()).await?;
+            let header = serde_json::to_vec(request)?;
+            input.write_u32(u32::try_from(header.len()).map_err(io::Error::other)?).await?;
             input.write_all(&header).await?;
             input.write_all(content).await?;
             input.flush().await
         };
-        let receive = async {
-            let length = output.read_u32().await?;
-            if length > MAX_MESSAGE_BYTES {
-                return Err(io::Error::other("the reply is too long"));
-            }
-            let mut reply = vec![0; length as usize];
-            output.read_exact(&mut reply).await?;
-            Ok(reply)
-        };
-        let ((), reply) = tokio::try_join!(send, receive)?;
-        Ok(serde_json::from_slice(&reply)?)
+        let ((), result) = tokio::try_join!(send, receive(output))?;
+        Ok(result)
     }
 }
 
-/// What the end of a parser process says of its document. Rust's allocator announces that memory ran out, and then
-/// aborts; SIGKILL that we did not send comes from the kernel's OOM killer.
-fn verdict(status: ExitStatus, last_words: &str, memory_bytes: u64) -> ParseError {
-    const SIGKILL: i32 = 9;
-    if last_words.contains("memory allocation of") || (status.signal() == Some(SIGKILL) && last_words.is_empty()) {
-        return ParseError::OutOfMemory { mebibytes: memory_bytes / (1024 * 1024) };
+async fn receive(output: &mut ChildStdout) -> io::Result<Result<Parsed, ParseError>> {
+    let length = output.read_u32().await?;
+    if length > MAX_HEADER_BYTES {
+        return Err(io::Error::other("its reply is too long"));
     }
-    let problem = match last_words.lines().find(|line| !line.is_empty()) {
-        Some(line) => line.chars().take(200).collect(),
-        None => status.to_string(),
+    let mut header = vec![0; length as usize];
+    output.read_exact(&mut header).await?;
+    let header = match serde_json::from_slice::<Reply>(&header)? {
+        Ok(header) if header.size <= MAX_TEXT_BYTES => header,
+        Ok(_) => return Err(io::Error::other("its reply is too long")),
+        Err(error) => return Ok(Err(error)),
     };
-    ParseError::Crashed { problem }
+    let mut text = vec![0; header.size];
+    output.read_exact(&mut text).await?;
+    Ok(Ok(header.with_text(String::from_utf8(text).map_err(io::Error::other)?)))
 }
 
 fn no_process(error: &dyn std::fmt::Display) -> ParseError {

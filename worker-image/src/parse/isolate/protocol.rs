@@ -1,20 +1,42 @@
-//! What passes between parent and child: a length, a JSON header, the document; back come a length and JSON. No I/O.
+//! What passes between parent and child, both ways: the length of a JSON header, the header, and the bytes that it
+//! announces, which are a document on the way in and its text on the way out. No I/O.
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{ParseError, Parsed};
+use super::super::{Markup, PageStart, ParseError, Parsed};
 
-/// Longest header and reply that the other side accepts, in bytes. A reply holds the text as JSON, which at the worst
-/// writes six bytes for one.
-pub(super) const MAX_MESSAGE_BYTES: u32 = 400 * 1024 * 1024;
+/// Longest header that the other side accepts, in bytes: room for the pages of the largest book.
+pub(super) const MAX_HEADER_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Goes before the bytes of a document.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
     pub(super) name: String,
     pub(super) media_type: Option<String>,
+    /// Bytes of the document.
     pub(super) size: u64,
+    /// Processor time that the child may spend on it.
+    pub(super) cpu_seconds: u64,
 }
 
-/// What comes back.
-pub(super) type Reply = Result<Parsed, ParseError>;
+/// Goes before the text of a document, or says why there is none.
+pub(super) type Reply = Result<TextHeader, ParseError>;
+
+/// What is known of a text besides itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct TextHeader {
+    pub(super) markup: Markup,
+    pub(super) pages: Vec<PageStart>,
+    /// Bytes of the text.
+    pub(super) size: usize,
+}
+
+impl TextHeader {
+    pub(super) fn of(parsed: &Parsed) -> Self {
+        Self { markup: parsed.markup, pages: parsed.pages.clone(), size: parsed.text.len() }
+    }
+
+    pub(super) fn with_text(self, text: String) -> Parsed {
+        Parsed { text, markup: self.markup, pages: self.pages }
+    }
+}
