@@ -12,10 +12,13 @@ case ${1:-cluster=kind} in
     eval "$("$KIND_DIR/env.sh")"
     operator_image=lexigram-operator:dev
     worker_image=lexigram-worker:dev
+    # the tag stays, so this is what tells a running operator to be replaced by a new build
+    build=$(docker image inspect --format '{{.Id}}' "$operator_image")
     ;;
   cluster=existing | existing)
     operator_image=$LEXIGRAM_OPERATOR_IMAGE
     worker_image=$LEXIGRAM_WORKER_IMAGE
+    build=$operator_image
     if [ -z "$operator_image" ] || [ -z "$worker_image" ]; then die "your cluster has to pull the images from somewhere: run
   'just images', push lexigram-operator:dev and lexigram-worker:dev to a registry that it reaches, and set
   LEXIGRAM_OPERATOR_IMAGE and LEXIGRAM_WORKER_IMAGE to their names there"; fi
@@ -30,7 +33,7 @@ install_chart() {
   helm upgrade --install lexigram "$REPO/charts/lexigram-workers" --namespace lexigram-system --create-namespace \
     --set-string "operator.image.repository=${operator_image%:*},operator.image.tag=${operator_image##*:}" \
     --set-string "worker.image.repository=${worker_image%:*},worker.image.tag=${worker_image##*:}" \
-    --set imagePullPolicy=IfNotPresent --wait --timeout 180s
+    --set-string "operator.podAnnotations.build=$build" --set imagePullPolicy=IfNotPresent --wait --timeout 180s
 }
 
 # ingest: shows the object's line as it moves, until the job is complete
@@ -48,7 +51,7 @@ ingest() {
   wait "$watch" 2> /dev/null || true
 }
 
-# search QUESTION: the worker's own search, in a Pod that mounts the store
+# search QUESTION: the worker's own search, in a Pod that mounts the store, on the node of any worker that has it
 search() {
   local pod=handbook-search
   kubectl --namespace "$namespace" delete pod "$pod" --ignore-not-found > /dev/null
@@ -57,9 +60,15 @@ apiVersion: v1
 kind: Pod
 metadata:
   name: $pod
+  labels: {workers.lexigram.dev/store-claim: $claim}
 spec:
   restartPolicy: Never
   automountServiceAccountToken: false
+  affinity:
+    podAffinity:
+      requiredDuringSchedulingIgnoredDuringExecution:
+        - topologyKey: kubernetes.io/hostname
+          labelSelector: {matchLabels: {workers.lexigram.dev/store-claim: $claim}}
   securityContext:
     runAsNonRoot: true
     runAsUser: 65532
