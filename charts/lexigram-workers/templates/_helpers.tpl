@@ -25,31 +25,40 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- end -}}
 
-{{/* What the operator may do where jobs live. */}}
+{{/* Secrets that images are pulled with, as names separated by commas. */}}
+{{- define "lexigram.secretNames" -}}
+{{- $names := list }}
+{{- range . }}{{ $names = append $names .name }}{{ end -}}
+{{- join "," $names -}}
+{{- end -}}
+
+{{/* What the operator may do where jobs live: as little as its code needs. */}}
 {{- define "lexigram.rules" -}}
+# watched; deleted once ttlSecondsAfterFinished is over
 - apiGroups: [workers.lexigram.dev]
   resources: [ingestionjobs]
-  verbs: [get, list, watch, delete]
+  verbs: [list, watch, delete]
 - apiGroups: [workers.lexigram.dev]
   resources: [ingestionjobs/status]
-  verbs: [get, patch]
-# owner references that block the owner's deletion need this where the admission plugin checks them
+  verbs: [patch]
+# an owner reference that holds up the owner's deletion needs this where the API server checks it
 - apiGroups: [workers.lexigram.dev]
   resources: [ingestionjobs/finalizers]
   verbs: [update]
+# runs: created, suspended and resumed, deleted
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]
+# why a worker does not run, how it ended, where it answers
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
+# work specs and store claims are created; those that a job names are looked for
 - apiGroups: [""]
-  resources: [configmaps]
-  verbs: [get, create, patch]
-- apiGroups: [""]
-  resources: [persistentvolumeclaims]
-  verbs: [get, create, patch]
-# whether a Secret that a job names is there: asked for by name, its metadata only. RBAC knows no finer grain.
+  resources: [configmaps, persistentvolumeclaims]
+  verbs: [get, create]
+# whether a Secret that a job names is there. The operator asks for one by its name and for its metadata only; RBAC has
+# no finer grain. Workers mount it, the operator never reads what it holds.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
