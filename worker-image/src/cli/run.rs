@@ -124,7 +124,11 @@ async fn work(arguments: &Arguments, run: &str, task: &IngestTask) -> Ended {
 
 /// A run without progress is still a run: if nothing can be served, that is logged.
 async fn serve_progress(address: SocketAddr, tracker: Arc<Tracker>) {
-    let served = async { serve(TcpListener::bind(address).await?, tracker).await };
+    let served = async {
+        let listener = TcpListener::bind(address).await?;
+        tracing::info!(address = listener.local_addr()?.to_string(), "progress is served");
+        serve(listener, tracker).await
+    };
     if let Err(error) = served.await {
         tracing::warn!("no progress is served on {address}: {error}");
     }

@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(
             text,
             format!(
-                "SCORE  {:40}  TEXT\n0.71   {:40}  Parents may take tw…\n0.5    {}…  short\n",
+                "SCORE  {:40}  TEXT\n0.71   {:40}  Parents may take twe…\n0.5    {}…  short\n",
                 "DOCUMENT",
                 "leave.md",
                 "a".repeat(39)

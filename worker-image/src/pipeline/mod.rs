@@ -30,7 +30,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::RunFailure;
 
-use crate::{embed::Embedder, failure::Classified, report::Tracker, store::RunSummary};
+use crate::{
+    embed::Embedder,
+    failure::Classified,
+    report::Tracker,
+    source::{self, Source},
+    store::RunSummary,
+};
 
 /// What a process brings to its runs.
 pub struct Machine {
@@ -59,8 +65,23 @@ pub async fn ingest(
     tracker: &Tracker,
     stop: &CancellationToken,
 ) -> Ended {
-    match run::Run::open(machine, run, task, tracker, stop).await {
-        Err(error) => Ended::new(run, &RunSummary::default(), Some(&error)),
+    match source::open(task) {
+        Ok(source) => ingest_from(source, machine, run, task, tracker, stop).await,
+        Err(error) => Ended::before_start(run, &error.into()),
+    }
+}
+
+/// As [`ingest`], with a source that is open already.
+pub async fn ingest_from(
+    source: Box<dyn Source>,
+    machine: &Machine,
+    run: &str,
+    task: &IngestTask,
+    tracker: &Tracker,
+    stop: &CancellationToken,
+) -> Ended {
+    match run::Run::open(source, machine, run, task, tracker, stop).await {
+        Err(error) => Ended::before_start(run, &error),
         Ok(opened) => {
             let result = opened.execute().await;
             // where the store cannot tell any more, what was seen last has to do

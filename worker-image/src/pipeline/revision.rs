@@ -26,8 +26,8 @@ pub fn revision(content: &[u8], pipeline: &str) -> String {
 /// The id of a chunk: the same place in the same revision of the same document gives the same id.
 #[must_use]
 pub fn chunk_id(collection: &str, scope: &str, document: &str, revision: &str, ordinal: i32) -> Uuid {
-    // no part but the document's name can hold a line break, and it stands before a part of fixed length
-    let name = format!("{collection}\n{scope}\n{document}\n{revision}\n{ordinal}");
+    // no part can hold a NUL: neither paths nor URLs nor names of resources do
+    let name = format!("{collection}\0{scope}\0{document}\0{revision}\0{ordinal}");
     Uuid::new_v5(&CHUNK_NAMESPACE, name.as_bytes())
 }
 

@@ -28,7 +28,7 @@ use crate::{
     embed::Embedder,
     parse::{Limits, ParserPool},
     report::Tracker,
-    source::{self, Source},
+    source::Source,
     store::{Collection, Listing, RunKey, RunSummary, SqliteStore, Store, StoreError},
 };
 
@@ -55,6 +55,7 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) async fn open(
+        source: Box<dyn Source>,
         machine: &Machine,
         run: &str,
         task: &'a IngestTask,
@@ -64,7 +65,6 @@ impl<'a> Run<'a> {
         let judge = Judge::new(task.failure_policy.clone())?;
         let embedder = Arc::clone(&machine.embedder);
         let chunker = chunk::open(&task.chunking, embedder.tokenizer(), embedder.max_tokens())?;
-        let source = source::open(task)?;
         let collection =
             Collection { name: &task.collection, model: embedder.fingerprint(), dimension: embedder.dimension() };
         let StoreLocation::Sqlite { path } = &task.store;

@@ -28,31 +28,35 @@ use super::{Fetched, Listed, Source, SourceError, names::NameFilter};
 /// Listed documents that wait for the ledger at the most.
 const LISTING_BUFFER: usize = 1024;
 
-/// A directory.
+/// A directory, or a single file of one.
 pub(super) struct Directory {
     root: PathBuf,
+    /// Where listing begins: the directory itself, or the single file.
+    start: PathBuf,
     filter: std::sync::Arc<NameFilter>,
 }
 
 impl Directory {
     pub(super) fn open(path: &str, filter: NameFilter) -> Result<Self, SourceError> {
-        let root = Path::new(path).canonicalize().map_err(|error| match error.kind() {
+        let start = Path::new(path).canonicalize().map_err(|error| match error.kind() {
             ErrorKind::NotFound => SourceError::NoDirectory { path: path.to_owned() },
             _ => unreadable(Path::new(path), &error),
         })?;
-        if !root.is_dir() {
-            return Err(SourceError::NoDirectory { path: path.to_owned() });
-        }
-        Ok(Self { root, filter: filter.into() })
+        let root = match start.parent() {
+            Some(parent) if start.is_file() => parent.to_owned(),
+            _ if start.is_dir() => start.clone(),
+            _ => return Err(SourceError::NoDirectory { path: path.to_owned() }),
+        };
+        Ok(Self { root, start, filter: filter.into() })
     }
 }
 
 impl Source for Directory {
     fn list(&self) -> BoxStream<'_, Result<Listed, SourceError>> {
-        let (root, filter) = (self.root.clone(), std::sync::Arc::clone(&self.filter));
+        let (root, start, filter) = (self.root.clone(), self.start.clone(), std::sync::Arc::clone(&self.filter));
         let (sender, receiver) = mpsc::channel(LISTING_BUFFER);
         spawn_blocking(move || {
-            for entry in walk(&root, &filter) {
+            for entry in walk(&root, &start, &filter) {
                 if sender.blocking_send(entry).is_err() {
                     return; // nobody listens any more
                 }
@@ -85,12 +89,16 @@ impl Source for Directory {
     }
 }
 
-/// Every wanted file below `root`.
-fn walk<'a>(root: &'a Path, filter: &'a NameFilter) -> impl Iterator<Item = Result<Listed, SourceError>> + 'a {
+/// Every wanted file from `start` downwards, named as `root` sees it.
+fn walk<'a>(
+    root: &'a Path,
+    start: &'a Path,
+    filter: &'a NameFilter,
+) -> impl Iterator<Item = Result<Listed, SourceError>> + 'a {
     // A ConfigMap is mounted as links to `..data/KEY`, and `..data` links to a folder `..2026_11_24…`: the links are
     // the documents, the folders are not.
     let hidden = |name: &OsStr| name.as_bytes().starts_with(b"..");
-    WalkDir::new(root)
+    WalkDir::new(start)
         .sort_by_file_name()
         .into_iter()
         .filter_entry(move |entry| entry.depth() == 0 || !hidden(entry.file_name()))
@@ -251,7 +259,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.txt"), "a").unwrap();
         // the walk finds this one gone, as any folder that it may not read
-        let source = Directory { root: folder.path().join("lost"), filter: NameFilter::new(&[], &[]).unwrap().into() };
+        let lost = folder.path().join("lost");
+        let source =
+            Directory { root: lost.clone(), start: lost, filter: NameFilter::new(&[], &[]).unwrap().into() };
         let listed: Vec<_> = source.list().collect().await;
         assert!(matches!(listed.as_slice(), [Err(SourceError::Unreadable { .. })]), "{listed:?}");
     }

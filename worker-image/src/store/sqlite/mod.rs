@@ -6,6 +6,8 @@ mod chunks;
 mod guard;
 mod ledger;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::{path::Path, sync::{Arc, Mutex, PoisonError}, time::Duration};
 

@@ -1,0 +1,147 @@
+//! `lexigram-worker run` as a pod runs it: spec, progress, report, exit code.
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::Stdio,
+};
+
+use common::{Workspace, count, run, wait_until};
+use lexigram_api::{
+    contract::{Progress, Report},
+    failure::FailureCategory,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+fn documents(workspace: &Workspace, number: usize) {
+    for document in 0..number {
+        workspace.write(&format!("{document:03}.md"), format!("# Part {document}\n\nThis is what part {document} says of itself.\n"));
+    }
+}
+
+#[test]
+fn a_run_ends_with_a_report() {
+    let workspace = Workspace::new();
+    documents(&workspace, 3);
+    workspace.write("empty.md", "");
+    let (code, _, log) = run(&mut workspace.pod(&workspace.spec("docs-r1")));
+    assert_eq!(code, 0, "{log}");
+    assert!(log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{log}");
+    let report = workspace.report();
+    assert_eq!((report.contract_version.as_str(), report.run.as_str(), &report.error), ("v1alpha1", "docs-r1", &None));
+    let documents = &report.documents;
+    assert_eq!((documents.total, documents.done, documents.failed, documents.skipped), (4, 3, 1, 0));
+    assert_eq!((report.failures.archived, report.chunks), (1, 3));
+    assert!(report.tokens > 0 && report.bytes > 0);
+    assert_eq!(report.recent_failures[0].document, "empty.md");
+}
+
+#[test]
+fn each_ending_has_its_exit_code_and_reason() {
+    let workspace = Workspace::new();
+    let ending = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut spec = workspace.spec("docs-r1");
+        change(&mut spec);
+        let (code, _, log) = run(&mut workspace.pod(&spec));
+        let Report { error, .. } = workspace.report();
+        let error = error.unwrap_or_else(|| panic!("no error in the report:\n{log}"));
+        (code, error.reason, error.message)
+    };
+    let (code, reason, message) = ending(&|spec| spec["contractVersion"] = "v9".into());
+    assert_eq!((code, reason.as_str()), (2, "ContractVersionUnknown"));
+    assert!(message.contains("v9") && message.contains("v1alpha1"), "{message}");
+
+    let (code, reason, message) = ending(&|spec| spec["task"]["colour"] = "blue".into());
+    assert_eq!((code, reason.as_str()), (2, "WorkSpecInvalid"));
+    assert!(message.contains("colour"), "{message}");
+
+    let (code, reason, _) = ending(&|spec| spec["task"]["model"] = "gpt-17".into());
+    assert_eq!((code, reason.as_str()), (78, "ModelNotFound"));
+
+    let (code, reason, _) = ending(&|spec| spec["task"]["source"]["path"] = "/nowhere".into());
+    assert_eq!((code, reason.as_str()), (78, "SourceDirectoryNotFound"));
+
+    let rules = json!({ "rules": [{ "message": "(", "category": "Transient" }] });
+    let (code, reason, message) = ending(&|spec| spec["task"]["failurePolicy"] = rules.clone());
+    assert_eq!((code, reason.as_str()), (78, "InvalidFailureRule"));
+    assert!(message.contains("spec.failurePolicy.rules[0].message"), "{message}");
+
+    let (code, reason, _) = ending(&|spec| spec["task"]["store"]["path"] = "/nowhere/docs.db".into());
+    assert_eq!((code, reason.as_str()), (75, "StoreUnavailable"));
+}
+
+#[test]
+fn a_spec_that_is_not_there_is_a_usage_error_with_a_report() {
+    let workspace = Workspace::new();
+    let mut command = workspace.pod(&json!({}));
+    std::fs::remove_file(workspace.path("work.json")).unwrap();
+    assert_eq!(run(&mut command).0, 2);
+    let error = workspace.report().error.unwrap();
+    assert_eq!((error.category, error.reason.as_str()), (FailureCategory::Configuration, "WorkSpecUnreadable"));
+}
+
+#[test]
+fn a_stub_succeeds_at_once() {
+    let workspace = Workspace::new();
+    let spec = json!({ "contractVersion": "v1alpha1", "run": "docs-r1", "task": { "type": "Stub" } });
+    let (code, _, log) = run(&mut workspace.pod(&spec));
+    assert_eq!(code, 0, "{log}");
+    let report = workspace.report();
+    assert_eq!((report.run.as_str(), report.documents.total, report.error), ("docs-r1", 0, None));
+    assert!(!workspace.store().exists());
+}
+
+#[test]
+fn progress_can_be_read_and_a_stop_leaves_everything_for_the_next_pod() {
+    let workspace = Workspace::new();
+    documents(&workspace, 400);
+    let mut pod = workspace.pod(&workspace.spec("docs-r1"));
+    let mut child = pod.stderr(Stdio::piped()).spawn().unwrap();
+    // the log tells the address: the port was for the system to choose
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let address = log
+        .find_map(|line| {
+            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+            line["address"].as_str().map(str::to_owned)
+        })
+        .unwrap();
+    let rest = std::thread::spawn(move || log.map(Result::unwrap).collect::<Vec<_>>());
+
+    let progress = || serde_json::from_str::<Progress>(&get(&address, "/progress")).unwrap();
+    wait_until("some documents are done", || progress().documents.done > 0);
+    let seen = progress();
+    assert_eq!((seen.run.as_str(), seen.documents.total, seen.contract_version.as_str()), ("docs-r1", 400, "v1alpha1"));
+    assert!(seen.chunks >= i64::from(seen.documents.done) && seen.heartbeat >= seen.started, "{seen:?}");
+    assert_eq!(get(&address, "/healthz"), "ok");
+    let metrics = get(&address, "/metrics");
+    assert!(metrics.contains("lexigram_worker_documents_listed 400\n"), "{metrics}");
+
+    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
+    let code = child.wait().unwrap().code();
+    let log = rest.join().unwrap();
+    assert_eq!(code, Some(143), "{log:?}");
+    let report = workspace.report();
+    assert!(report.error.is_none() && report.documents.done >= seen.documents.done, "{report:?}");
+    assert!(report.documents.done < 400, "stopped after its end");
+    assert_eq!(count(&workspace.store(), "SELECT count(*) FROM documents WHERE state = 'InFlight' OR attempts > 0"), 0);
+
+    let (code, _, log) = run(&mut workspace.pod(&workspace.spec("docs-r1")));
+    assert_eq!(code, 0, "{log}");
+    let report = workspace.report();
+    assert_eq!((report.documents.total, report.documents.done, report.documents.skipped), (400, 400, 0));
+    assert_eq!(common::contents(&workspace.store()).len(), 400);
+}
+
+/// The body of a plain HTTP answer.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    body.to_owned()
+}
