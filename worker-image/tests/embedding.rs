@@ -1,5 +1,8 @@
 //! The model in this process agrees with sentence-transformers. `reference/make.py` writes the reference.
 
+// helpers panic as tests do
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use lexigram_worker::embed::{Embedder, LocalModel};

@@ -1,5 +1,8 @@
 //! `lexigram-worker` by hand, as a person uses it: real program, real model, real files.
 
+// helpers panic as tests do
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::fs;
@@ -7,7 +10,8 @@ use std::fs;
 use common::{Workspace, count, query, run, worker};
 use serde_json::Value;
 
-const LEAVE: &str = "# Leave\n\n## Parental leave\n\nParents may stay at home for up to twelve months after a child is born.\n";
+const LEAVE: &str =
+    "# Leave\n\n## Parental leave\n\nParents may stay at home for up to twelve months after a child is born.\n";
 const TRAVEL: &str = "# Travel\n\n## Trains\n\nBook the second class. The company pays for the ticket and a seat.\n";
 
 fn handbook() -> Workspace {
@@ -49,7 +53,10 @@ fn what_has_not_changed_is_not_embedded_again() {
     workspace.ingest(&[]);
     let first = common::contents(&workspace.store());
     let (_, output, _) = workspace.ingest(&[]);
-    assert!(output.starts_with("2 documents: 0 ingested, 2 unchanged, 0 failed, 0 removed; 0 chunks, 0 tokens"), "{output}");
+    assert!(
+        output.starts_with("2 documents: 0 ingested, 2 unchanged, 0 failed, 0 removed; 0 chunks, 0 tokens"),
+        "{output}"
+    );
     assert_eq!(common::contents(&workspace.store()), first);
 
     // written anew with the same text: fetched, found unchanged
@@ -57,7 +64,10 @@ fn what_has_not_changed_is_not_embedded_again() {
     workspace.write("travel.md", "# Travel\n\nTake the bicycle.\n");
     let (_, output, _) = workspace.ingest(&[]);
     assert!(output.starts_with("2 documents: 1 ingested, 1 unchanged, 0 failed"), "{output}");
-    let texts = query(&workspace.store(), "SELECT text FROM chunks JOIN documents ON documents.id = document WHERE name = 'travel.md'");
+    let texts = query(
+        &workspace.store(),
+        "SELECT text FROM chunks JOIN documents ON documents.id = document WHERE name = 'travel.md'",
+    );
     assert_eq!(texts.len(), 1, "{texts:?}");
     assert!(texts[0][0].contains("bicycle"), "{texts:?}");
 
@@ -109,7 +119,10 @@ fn bad_documents_fail_alone_and_say_why() {
 
     let (_, output, _) = run(worker().args(["documents", "--failed", "--json", "--store"]).arg(workspace.store()));
     let rows: Vec<Value> = serde_json::from_str(&output).unwrap();
-    let reasons: Vec<_> = rows.iter().map(|row| (row["document"].as_str().unwrap(), row["failure"]["reason"].as_str().unwrap())).collect();
+    let reasons: Vec<_> = rows
+        .iter()
+        .map(|row| (row["document"].as_str().unwrap(), row["failure"]["reason"].as_str().unwrap()))
+        .collect();
     assert_eq!(
         reasons,
         [
@@ -119,7 +132,10 @@ fn bad_documents_fail_alone_and_say_why() {
             ("line\nbreak.bin", "UnsupportedType"),
         ]
     );
-    assert!(rows.iter().all(|row| row["state"] == "Archived" && row["failure"]["category"] == "InvalidInput"), "{output}");
+    assert!(
+        rows.iter().all(|row| row["state"] == "Archived" && row["failure"]["category"] == "InvalidInput"),
+        "{output}"
+    );
 
     let (_, output, _) = run(worker().args(["documents", "--store"]).arg(workspace.store()));
     assert_eq!(output.lines().count(), 8, "a header and one line a document:\n{output}");
@@ -131,7 +147,10 @@ fn mistakes_are_told_with_the_way_out() {
     let workspace = handbook();
     let (code, _, errors) = run(worker().args(["search", "x", "--store", "/nowhere/docs.db"]));
     assert_eq!(code, 78);
-    assert!(errors.contains("there is no store at /nowhere/docs.db") && errors.contains("lexigram-worker ingest"), "{errors}");
+    assert!(
+        errors.contains("there is no store at /nowhere/docs.db") && errors.contains("lexigram-worker ingest"),
+        "{errors}"
+    );
 
     workspace.write("notes.db", "these are notes and no database at all".repeat(100));
     let (code, _, errors) = run(worker().args(["documents", "--store"]).arg(workspace.docs().join("notes.db")));

@@ -1,5 +1,8 @@
 //! A run in this process, with an embedder that is a fake: what becomes of documents that fail.
 
+// helpers panic as tests do
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -173,7 +176,11 @@ async fn a_partial_listing_ingests_what_it_has_removes_nothing_and_fails() {
     let ended = run(partial(), "r2", &mirror).await;
     let error = ended.report.error.unwrap();
     assert_eq!((ended.exit, error.reason.as_str()), (ExitCode::Retryable, "ListingPartial"));
-    assert!(error.message.contains("1 documents found") && error.message.contains("reset by peer"), "{}", error.message);
+    assert!(
+        error.message.contains("1 documents found") && error.message.contains("reset by peer"),
+        "{}",
+        error.message
+    );
     assert_eq!(rows(&workspace), ["a.txt Done 0 -", "b.txt Done 0 -", "c.txt Done 0 -"]);
 
     // the next pod of the run lists again, and then the mirror is complete

@@ -1,5 +1,8 @@
 //! `kill -9` at any point: the next worker of the run ends where one that was never killed would have ended.
 
+// helpers panic as tests do
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::{
@@ -14,8 +17,16 @@ const DOCUMENTS: i64 = 60;
 fn workspace() -> Workspace {
     let workspace = Workspace::new();
     for document in 0..DOCUMENTS {
-        let paragraphs = (0..1 + document % 4).map(|paragraph| format!("## Section {paragraph}\n\nIn document {document}, section {paragraph} tells of the number {}.\n\n", document * paragraph));
-        workspace.write(&format!("{document:02}.md"), format!("# Document {document}\n\n{}", paragraphs.collect::<String>()));
+        let paragraphs = (0..1 + document % 4).map(|paragraph| {
+            format!(
+                "## Section {paragraph}\n\nIn document {document}, section {paragraph} tells of the number {}.\n\n",
+                document * paragraph
+            )
+        });
+        workspace.write(
+            &format!("{document:02}.md"),
+            format!("# Document {document}\n\n{}", paragraphs.collect::<String>()),
+        );
     }
     workspace
 }
@@ -37,7 +48,9 @@ fn nothing_is_lost_and_nothing_doubled() {
     // while the store is made; while the first documents are on their way; and in the middle of writing them
     let moments: [(&str, &dyn Fn() -> bool); 4] = [
         ("the store is there", &|| killed.store().exists()),
-        ("documents are in flight", &|| count(&killed.store(), "SELECT count(*) FROM documents WHERE state = 'InFlight'") > 0),
+        ("documents are in flight", &|| {
+            count(&killed.store(), "SELECT count(*) FROM documents WHERE state = 'InFlight'") > 0
+        }),
         ("the first documents are done", &|| done(&killed) > 0),
         ("half the documents are done", &|| done(&killed) >= DOCUMENTS / 2),
     ];

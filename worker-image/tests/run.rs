@@ -1,5 +1,8 @@
 //! `lexigram-worker run` as a pod runs it: spec, progress, report, exit code.
 
+// helpers panic as tests do
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::{
@@ -18,7 +21,10 @@ use serde_json::json;
 
 fn documents(workspace: &Workspace, number: usize) {
     for document in 0..number {
-        workspace.write(&format!("{document:03}.md"), format!("# Part {document}\n\nThis is what part {document} says of itself.\n"));
+        workspace.write(
+            &format!("{document:03}.md"),
+            format!("# Part {document}\n\nThis is what part {document} says of itself.\n"),
+        );
     }
 }
 

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use lexigram_api::contract::ExitCode;
 
-use super::{fail_with, print, print_json, table::{table, terminal_width}};
+use super::{
+    fail_with, print, print_json,
+    table::{table, terminal_width},
+};
 use crate::store::{LedgerRow, SqliteStore, Store, StoreError, printable};
 
 /// List the documents of a store, with what failed and why

@@ -117,7 +117,10 @@ fn task(arguments: &Arguments, path: &Path) -> Result<IngestTask, String> {
         _ => &canonical,
     };
     if !canonical.is_dir() && arguments.sync == Sync::Mirror {
-        return Err(format!("--sync mirror is for folders: {} is a file, and its folder would be emptied", path.display()));
+        return Err(format!(
+            "--sync mirror is for folders: {} is a file, and its folder would be emptied",
+            path.display()
+        ));
     }
     let text = |path: &Path| {
         path.to_str().map(str::to_owned).ok_or_else(|| format!("the path {} is not UTF-8: rename it", path.display()))
@@ -164,7 +167,8 @@ fn summary(report: &Report, elapsed: Duration) -> String {
     }
     let shown = i32::try_from(report.recent_failures.len()).unwrap_or(i32::MAX);
     if documents.failed > shown {
-        let _infallible = writeln!(text, "  … and {} more; `documents --failed` lists them all", documents.failed - shown);
+        let _infallible =
+            writeln!(text, "  … and {} more; `documents --failed` lists them all", documents.failed - shown);
     }
     text
 }

@@ -55,7 +55,12 @@ enum Command {
 #[derive(Debug, Args)]
 struct Models {
     /// Folder that holds one folder a model; `just model` fetches one
-    #[arg(long = "models", env = "LEXIGRAM_MODELS", value_name = "FOLDER", default_value = "/usr/share/lexigram/models")]
+    #[arg(
+        long = "models",
+        env = "LEXIGRAM_MODELS",
+        value_name = "FOLDER",
+        default_value = "/usr/share/lexigram/models"
+    )]
     folder: PathBuf,
 }
 

@@ -52,7 +52,9 @@ enum SpecError {
     Unreadable { path: String, problem: io::Error },
     #[error("the work spec {path} cannot be understood: {problem}")]
     Invalid { path: String, problem: serde_json::Error },
-    #[error("the work spec {path} is of contract version '{found}', and this worker knows '{CONTRACT_VERSION}': operator and worker image must be of the same release")]
+    #[error(
+        "the work spec {path} is of contract version '{found}', and this worker knows '{CONTRACT_VERSION}': operator and worker image must be of the same release"
+    )]
     Version { path: String, found: String },
 }
 
@@ -74,7 +76,9 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(io::stderr).init();
     let ended = match read(&arguments.spec) {
-        Ok(WorkSpec { contract_version: _, run, task: Task::Stub }) => Ended { report: report(run), exit: ExitCode::Finished },
+        Ok(WorkSpec { contract_version: _, run, task: Task::Stub }) => {
+            Ended { report: report(run), exit: ExitCode::Finished }
+        }
         Ok(WorkSpec { contract_version: _, run, task: Task::Ingest(task) }) => work(&arguments, &run, &task).await,
         Err(error) => {
             let (category, reason) = (error.category(), error.reason().to_owned());

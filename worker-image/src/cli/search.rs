@@ -6,7 +6,10 @@ use clap::Args;
 use lexigram_api::contract::ExitCode;
 use tokio::task::spawn_blocking;
 
-use super::{Models, fail_with, print, print_json, table::{table, terminal_width}};
+use super::{
+    Models, fail_with, print, print_json,
+    table::{table, terminal_width},
+};
 use crate::{
     embed::{EmbedError, Embedder},
     pipeline::RunFailure,

@@ -33,7 +33,9 @@ pub trait Embedder: Send + Sync {
 #[derive(Debug, Error)]
 pub enum EmbedError {
     /// There is no such model.
-    #[error("embedding.embedded.model: no model '{model}' in {folder} (file {file} is missing); use a model that the worker image holds, or run `just model` and set LEXIGRAM_MODELS when working by hand")]
+    #[error(
+        "embedding.embedded.model: no model '{model}' in {folder} (file {file} is missing); use a model that the worker image holds, or run `just model` and set LEXIGRAM_MODELS when working by hand"
+    )]
     ModelNotFound {
         /// Name of the model.
         model: String,

@@ -41,7 +41,8 @@ impl Run<'_> {
 
     /// Embeds a batch. If that fails, embeds its documents one by one: only the one that is the cause fails.
     async fn embed_batch(&self, batch: Vec<Document<Vec<Chunk>>>) -> Option<Vec<Document<Settled>>> {
-        let texts: Vec<&str> = batch.iter().flat_map(|document| &document.content).map(|chunk| chunk.text.as_str()).collect();
+        let texts: Vec<&str> =
+            batch.iter().flat_map(|document| &document.content).map(|chunk| chunk.text.as_str()).collect();
         let mut settled = Vec::with_capacity(batch.len());
         match self.vectors(&texts).await? {
             Ok(vectors) => {
@@ -85,14 +86,20 @@ impl Run<'_> {
 
     fn embedded(&self, document: Document<Vec<Chunk>>, vectors: Vec<Vec<f32>>) -> Document<Settled> {
         let Document { ticket, content: chunks } = document;
-        let id = |ordinal| {
-            chunk_id(&self.task.collection, &self.task.scope, &ticket.item.name, &ticket.revision, ordinal)
-        };
+        let id =
+            |ordinal| chunk_id(&self.task.collection, &self.task.scope, &ticket.item.name, &ticket.revision, ordinal);
         let chunks = chunks
             .into_iter()
             .zip(vectors)
-            .map(|(Chunk { ordinal, text, headings, page, bytes, tokens }, vector)| {
-                EmbeddedChunk { id: id(ordinal), ordinal, text, headings, page, bytes, tokens, vector }
+            .map(|(Chunk { ordinal, text, headings, page, bytes, tokens }, vector)| EmbeddedChunk {
+                id: id(ordinal),
+                ordinal,
+                text,
+                headings,
+                page,
+                bytes,
+                tokens,
+                vector,
             })
             .collect();
         let write = DocumentWrite {

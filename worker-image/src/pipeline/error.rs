@@ -13,7 +13,9 @@ pub enum RunFailure {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// Some of the source could not be listed. The rest has been ingested.
-    #[error("the source could be listed only in part ({listed} documents found, {failed} errors; the first: {first}); what was found has been ingested, nothing has been removed")]
+    #[error(
+        "the source could be listed only in part ({listed} documents found, {failed} errors; the first: {first}); what was found has been ingested, nothing has been removed"
+    )]
     ListingPartial {
         /// Documents that were found.
         listed: usize,

@@ -1,10 +1,7 @@
 //! Second stage: reads a document's content, and settles it there if nothing has changed. Reads the source.
 
 use lexigram_api::failure::Stage;
-use tokio::{
-    sync::mpsc::Receiver,
-    task::spawn_blocking,
-};
+use tokio::{sync::mpsc::Receiver, task::spawn_blocking};
 
 use super::{
     in_hand::{Document, Settled},

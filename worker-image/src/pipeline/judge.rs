@@ -124,7 +124,16 @@ impl Judge {
             true => Verdict { action: FailureAction::Archive, next_attempt: None },
             false => self.policy.judge(category, attempts.unsigned_abs(), now, item.document.unsigned_abs()),
         };
-        FailedAttempt { document: item.document, attempts, stage, category, reason: reason.to_owned(), message, time: now, verdict }
+        FailedAttempt {
+            document: item.document,
+            attempts,
+            stage,
+            category,
+            reason: reason.to_owned(),
+            message,
+            time: now,
+            verdict,
+        }
     }
 }
 
@@ -192,7 +201,10 @@ mod tests {
         let rules = vec![rule("fine", None, FailureCategory::Timeout), rule("(open", None, FailureCategory::Timeout)];
         let error = Judge::new(FailurePolicy { rules, ..Default::default() }).unwrap_err();
         let message = error.to_string();
-        assert!(message.starts_with("spec.failurePolicy.rules[1].message: '(open' is not a regular expression"), "{message}");
+        assert!(
+            message.starts_with("spec.failurePolicy.rules[1].message: '(open' is not a regular expression"),
+            "{message}"
+        );
         assert!(message.contains("unclosed group"), "{message}");
     }
 }

@@ -1,11 +1,6 @@
 //! A run from its opening to its end: the order of its steps. I/O through source, store and parsers only.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    thread::available_parallelism,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, thread::available_parallelism, time::Duration};
 
 use jiff::Timestamp;
 use lexigram_api::{

@@ -1,6 +1,9 @@
 //! Progress of a run in memory: written by the pipeline, read by the endpoint and the progress bar. No I/O.
 
-use std::{collections::VecDeque, sync::{Mutex, MutexGuard, PoisonError}};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::Timestamp;
 use lexigram_api::{

@@ -9,7 +9,9 @@ use crate::failure::Classified;
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The collection was filled with another model.
-    #[error("collection '{collection}' was filled with the model {stored}, and this job uses {requested}: choose another collection (spec.collection), or the same model")]
+    #[error(
+        "collection '{collection}' was filled with the model {stored}, and this job uses {requested}: choose another collection (spec.collection), or the same model"
+    )]
     ModelMismatch {
         /// The collection.
         collection: String,
@@ -19,7 +21,9 @@ pub enum StoreError {
         requested: String,
     },
     /// SQLite's locks cannot be trusted there.
-    #[error("the store {path} lies on a network file system ({kind}), where SQLite loses data; use a StorageClass with a local or block volume")]
+    #[error(
+        "the store {path} lies on a network file system ({kind}), where SQLite loses data; use a StorageClass with a local or block volume"
+    )]
     NetworkFileSystem {
         /// The store's file.
         path: String,
@@ -41,7 +45,9 @@ pub enum StoreError {
         problem: String,
     },
     /// A newer program has written the store.
-    #[error("the store {path} has schema version {found}, and this program knows versions up to {known}: use a newer lexigram-worker")]
+    #[error(
+        "the store {path} has schema version {found}, and this program knows versions up to {known}: use a newer lexigram-worker"
+    )]
     SchemaTooNew {
         /// The store's file.
         path: String,
@@ -110,9 +116,9 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
-            Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-                Self::Unavailable(error.to_string())
-            }
+            Some(
+                ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::PermissionDenied,
+            ) => Self::Unavailable(error.to_string()),
             _ => Self::Other(error.to_string()),
         }
     }

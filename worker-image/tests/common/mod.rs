@@ -25,7 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub fn models() -> PathBuf {
     match std::env::var_os("LEXIGRAM_MODELS") {
         Some(folder) => folder.into(),
-        None => panic!("LEXIGRAM_MODELS is not set: run the tests with `just unit`, or set it to the parent of the folder that `just model` prints"),
+        None => panic!(
+            "LEXIGRAM_MODELS is not set: run the tests with `just unit`, or set it to the parent of the folder that `just model` prints"
+        ),
     }
 }
 
@@ -129,7 +131,8 @@ pub fn query(store: &Path, sql: &str) -> Vec<Vec<String>> {
             other => format!("{other:?}"),
         })
     };
-    let rows = statement.query_map([], |row| (0..columns).map(|column| text(row, column)).collect::<Result<Vec<_>, _>>());
+    let rows =
+        statement.query_map([], |row| (0..columns).map(|column| text(row, column)).collect::<Result<Vec<_>, _>>());
     rows.unwrap().map(Result::unwrap).collect()
 }
 

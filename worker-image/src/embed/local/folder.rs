@@ -1,6 +1,10 @@
 //! The files of a sentence-transformers model: what they say about tokens, pooling and normalisation. Reads files.
 
-use std::{fmt::Display, fs, path::{Path, PathBuf}};
+use std::{
+    fmt::Display,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use candle_transformers::models::bert::Config;
 use serde::{Deserialize, de::DeserializeOwned};

@@ -5,8 +5,8 @@ use lexigram_api::failure::ArchivePolicy;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::ledger::NO_FAILURE;
 use super::super::{DocumentWrite, EmbeddedChunk, Hit, Outcome, RunKey, StoreError};
+use super::ledger::NO_FAILURE;
 
 pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -63,7 +63,11 @@ fn insert_chunk(transaction: &Transaction<'_>, write: &DocumentWrite, chunk: &Em
 }
 
 /// Removes the chunks that match, and their vectors.
-fn remove_chunks(transaction: &Transaction<'_>, matching: &str, values: &[&dyn rusqlite::ToSql]) -> Result<(), StoreError> {
+fn remove_chunks(
+    transaction: &Transaction<'_>,
+    matching: &str,
+    values: &[&dyn rusqlite::ToSql],
+) -> Result<(), StoreError> {
     transaction
         .prepare_cached(&format!("DELETE FROM vectors WHERE rowid IN (SELECT id FROM chunks WHERE {matching})"))?
         .execute(values)?;
@@ -86,7 +90,11 @@ pub(super) fn remove_unlisted(connection: &mut Connection, run: &RunKey) -> Resu
     Ok(i32::try_from(removed).unwrap_or(i32::MAX))
 }
 
-pub(super) fn prune_archive(connection: &mut Connection, policy: &ArchivePolicy, now: Timestamp) -> Result<(), StoreError> {
+pub(super) fn prune_archive(
+    connection: &mut Connection,
+    policy: &ArchivePolicy,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let oldest = now
         .checked_sub(SignedDuration::from_secs(i64::from(policy.retention_seconds)))
         .unwrap_or(Timestamp::MIN)
@@ -97,12 +105,8 @@ pub(super) fn prune_archive(connection: &mut Connection, policy: &ArchivePolicy,
     let bounds = params![oldest, policy.max_items];
     transaction.execute(&format!("DELETE FROM documents WHERE chunks = 0 AND {expired}"), bounds)?;
     // a document that was ingested before stays, as it then was
-    transaction.execute(
-        &format!(
-            "UPDATE documents SET state = 'Done', attempts = 0, {NO_FAILURE} WHERE {expired}"
-        ),
-        bounds,
-    )?;
+    transaction
+        .execute(&format!("UPDATE documents SET state = 'Done', attempts = 0, {NO_FAILURE} WHERE {expired}"), bounds)?;
     transaction.commit()?;
     Ok(())
 }

@@ -30,8 +30,7 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 /// Refuses a folder on a network file system: SQLite's locks and its WAL need shared memory of one kernel
 /// (<https://sqlite.org/wal.html>).
 pub(super) fn refuse_network_file_system(folder: &Path, path: &Path) -> Result<(), StoreError> {
-    let stats = statfs(folder)
-        .map_err(|error| StoreError::Unavailable(format!("{}: {error}", folder.display())))?;
+    let stats = statfs(folder).map_err(|error| StoreError::Unavailable(format!("{}: {error}", folder.display())))?;
     // the field's type differs between platforms
     #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
     let magic = stats.f_type as i64;
@@ -54,7 +53,8 @@ impl ScopeLock {
     /// [`StoreError::Locked`] if it stays held; [`StoreError::Unavailable`] if the lock file cannot be made.
     pub(super) async fn take(path: &Path, scope: &str, patience: Duration) -> Result<Self, StoreError> {
         let lock_path = lock_path(path, scope);
-        let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("{}: {error}", lock_path.display()));
+        let unavailable =
+            |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("{}: {error}", lock_path.display()));
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)

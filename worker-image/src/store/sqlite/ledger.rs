@@ -68,9 +68,8 @@ pub(super) fn add_listed(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         // Listed again within the run, by a second process: nothing changes.
-        let mut of_this_run = transaction.prepare_cached(
-            "UPDATE documents SET listed_version = ?4 WHERE scope = ?1 AND name = ?2 AND run = ?3",
-        )?;
+        let mut of_this_run = transaction
+            .prepare_cached("UPDATE documents SET listed_version = ?4 WHERE scope = ?1 AND name = ?2 AND run = ?3")?;
         // Done in this very version by this very pipeline: its content needs no look.
         let mut unchanged = transaction.prepare_cached(
             "UPDATE documents SET run = ?3, outcome = 'Skipped', run_chunks = 0, run_tokens = 0, run_bytes = 0

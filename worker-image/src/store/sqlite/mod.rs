@@ -9,14 +9,19 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, sync::{Arc, Mutex, PoisonError}, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use lexigram_api::failure::ArchivePolicy;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{
-    Collection, DocumentWrite, FailedAttempt, Hit, LedgerRow, Listing, RunKey, RunSummary, Store, StoreError, StoreFuture, WorkItem,
+    Collection, DocumentWrite, FailedAttempt, Hit, LedgerRow, Listing, RunKey, RunSummary, Store, StoreError,
+    StoreFuture, WorkItem,
 };
 use crate::source::Listed;
 use guard::ScopeLock;
@@ -38,7 +43,12 @@ impl SqliteStore {
     /// # Errors
     /// If the file cannot be used, lies on a network file system, was filled with another model, or its source stays
     /// in the hands of another run.
-    pub async fn create(path: &Path, collection: &Collection<'_>, scope: &str, patience: Duration) -> Result<Self, StoreError> {
+    pub async fn create(
+        path: &Path,
+        collection: &Collection<'_>,
+        scope: &str,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         guard::refuse_network_file_system(folder, path)?;
         let lock = ScopeLock::take(path, scope, patience).await?;
@@ -84,8 +94,9 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // FULL: a write that was acknowledged is still there after the power went; in WAL mode this costs one fsync a write
-    let prepared = connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;");
+    let prepared = connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;",
+    );
     prepared.map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
             StoreError::NotAStore { path: path.display().to_string(), problem: error.to_string() }
@@ -173,7 +184,8 @@ impl Store for SqliteStore {
 
     fn model(&self) -> StoreFuture<'_, String> {
         self.with(|connection| {
-            schema::stored_model(connection)?.ok_or_else(|| StoreError::Other("the store holds no collection".to_owned()))
+            schema::stored_model(connection)?
+                .ok_or_else(|| StoreError::Other("the store holds no collection".to_owned()))
         })
     }
 }

@@ -101,10 +101,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &str) -> Result<(), Sto
 }
 
 /// Makes the table of vectors on first use; afterwards the model must be the same.
-pub(super) fn ensure_collection(
-    connection: &mut Connection,
-    collection: &Collection<'_>,
-) -> Result<(), StoreError> {
+pub(super) fn ensure_collection(connection: &mut Connection, collection: &Collection<'_>) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match stored_model(&transaction)? {
         Some(stored) if stored == collection.model => {}

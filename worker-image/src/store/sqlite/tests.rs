@@ -6,7 +6,10 @@ use lexigram_api::failure::{FailureAction, FailureCategory, Stage, Verdict};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{super::{DocumentState, EmbeddedChunk}, *};
+use super::{
+    super::{DocumentState, EmbeddedChunk},
+    *,
+};
 
 const COLLECTION: Collection<'_> = Collection { name: "docs", model: "tiny@1", dimension: 4 };
 const SCOPE: &str = "configMap/handbook";
@@ -19,7 +22,8 @@ struct Fixture {
 impl Fixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::create(&folder.path().join("docs.db"), &COLLECTION, SCOPE, Duration::ZERO).await.unwrap();
+        let store =
+            SqliteStore::create(&folder.path().join("docs.db"), &COLLECTION, SCOPE, Duration::ZERO).await.unwrap();
         Self { folder, store }
     }
 
@@ -46,7 +50,9 @@ impl Fixture {
 
     async fn complete(&self, item: &WorkItem, revision: &str, chunks: u128) {
         let chunk = |ordinal: u128| EmbeddedChunk {
-            id: Uuid::from_u128(u128::try_from(item.document).unwrap() << 64 | u128::from(revision.as_bytes()[0]) << 32 | ordinal),
+            id: Uuid::from_u128(
+                u128::try_from(item.document).unwrap() << 64 | u128::from(revision.as_bytes()[0]) << 32 | ordinal,
+            ),
             ordinal: i32::try_from(ordinal).unwrap(),
             text: format!("{} {revision} {ordinal}", item.name),
             headings: vec!["Top".to_owned()],
@@ -170,7 +176,7 @@ async fn suspects_come_last_and_keep_their_attempts_over_runs() {
     let fixture = Fixture::new().await;
     let run = fixture.list("r1", &[("a.md", "1"), ("b.md", "1")]).await;
     let in_hand = fixture.claim(&run).await.unwrap();
-    assert_eq!(fixture.store.interrupted(&run).await.unwrap(), [in_hand.clone()]);
+    assert_eq!(fixture.store.interrupted(&run).await.unwrap(), std::slice::from_ref(&in_hand));
     fixture.store.suspect(attempt(&in_hand, FailureAction::Retry, Some(at(60)))).await.unwrap();
     assert_eq!(fixture.claim(&run).await.unwrap().name, "b.md");
     let again = fixture.claim(&run).await.unwrap();
@@ -274,7 +280,10 @@ async fn another_model_is_refused_with_both_names() {
     let other = Collection { model: "large@2", ..COLLECTION };
     let error = SqliteStore::create(&fixture.path(), &other, "configMap/b", Duration::ZERO).await.err().unwrap();
     let message = error.to_string();
-    assert!(message.contains("tiny@1") && message.contains("large@2") && message.contains("spec.collection"), "{message}");
+    assert!(
+        message.contains("tiny@1") && message.contains("large@2") && message.contains("spec.collection"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -283,7 +292,8 @@ async fn what_is_no_store_is_left_alone() {
     let path = folder.path().join("docs.db");
     assert!(matches!(SqliteStore::open(&path), Err(StoreError::NotFound { .. })));
 
-    fs::write(&path, "# Notes\nThis is not a database, but long enough to be taken for one at first sight.".repeat(20)).unwrap();
+    fs::write(&path, "# Notes\nThis is not a database, but long enough to be taken for one at first sight.".repeat(20))
+        .unwrap();
     assert!(matches!(SqliteStore::open(&path), Err(StoreError::NotAStore { .. })));
     let created = SqliteStore::create(&path, &COLLECTION, SCOPE, Duration::ZERO).await;
     assert!(matches!(created, Err(StoreError::NotAStore { .. })));
