@@ -1,32 +1,16 @@
-//! The command line, and what a run of the operator consists of. Starts servers and controllers.
+//! The command line. Prints CRDs, or hands over to [`crate::run`].
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use k8s_openapi::api::core::v1::ResourceRequirements;
-use kube::Client;
-use thiserror::Error;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
-use tokio_util::sync::CancellationToken;
 
-use crate::{
-    admin,
-    config::{self, ConfigError},
-    controller::{self, ControllerError, Shared},
-    crd::{self, CrdError},
-    leader::{LeaderError, Lease},
-    metrics::Metrics,
-    settings::Settings,
-    telemetry,
-};
+use crate::{crd, run, settings::Settings};
 
 /// Operator of Lexigram Workers.
 #[derive(Debug, Parser)]
-#[command(version, about)]
-pub struct Cli {
+#[command(name = "lexigram-operator", version, about)]
+struct CommandLine {
     #[command(subcommand)]
     command: Command,
 }
@@ -38,168 +22,129 @@ enum Command {
     /// Print the custom resource definitions.
     Crd {
         /// Write one file a kind into this folder instead.
-        #[arg(long)]
+        #[arg(long, value_name = "FOLDER")]
         output: Option<PathBuf>,
     },
 }
 
+/// What a run of the operator can be told.
 #[derive(Debug, Args)]
-struct RunArguments {
+pub(crate) struct RunArguments {
     /// File with the `ai_workers` keys; read again when it changes.
-    #[arg(long, env = "LEXIGRAM_CONFIG", default_value = "/etc/lexigram/config.yaml")]
-    config: PathBuf,
+    #[arg(long, env = "LEXIGRAM_CONFIG", value_name = "FILE", default_value = "/etc/lexigram/config.yaml")]
+    pub config: PathBuf,
     /// Address of metrics, liveness and readiness.
-    #[arg(long, env = "LEXIGRAM_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
-    admin_address: SocketAddr,
+    #[arg(long, env = "LEXIGRAM_ADMIN_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub admin_address: SocketAddr,
+    /// What is logged: a level, or a list of target=level.
+    #[arg(long, env = "LEXIGRAM_LOG", value_name = "FILTER", default_value = "info")]
+    pub log: String,
+    /// What tells this process from its rivals for the lease: the name of its pod.
+    #[arg(long, env = "LEXIGRAM_IDENTITY", value_name = "NAME")]
+    pub identity: String,
+    /// Name of the lease.
+    #[arg(long, env = "LEXIGRAM_LEASE_NAME", value_name = "NAME", default_value = "lexigram-operator")]
+    pub lease_name: String,
+    /// Namespace of the lease; that of the pod or of the kubeconfig's context where absent.
+    #[arg(long, env = "LEXIGRAM_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    pub lease_namespace: Option<String>,
+    /// Namespaces to watch, separated by commas; every one where absent.
+    #[arg(long, env = "LEXIGRAM_NAMESPACES", value_name = "LIST", value_delimiter = ',')]
+    namespaces: Vec<String>,
     /// Image of the worker.
-    #[arg(long, env = "LEXIGRAM_WORKER_IMAGE")]
+    #[arg(long, env = "LEXIGRAM_WORKER_IMAGE", value_name = "IMAGE")]
     worker_image: String,
     /// Pull policy of the worker's image.
-    #[arg(long, env = "LEXIGRAM_WORKER_IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
+    #[arg(long, env = "LEXIGRAM_WORKER_IMAGE_PULL_POLICY", value_name = "POLICY", default_value = "IfNotPresent",
+        value_parser = ["Always", "IfNotPresent", "Never"])]
     worker_image_pull_policy: String,
-    /// Secrets with which the worker's image is pulled, in the job's namespace.
-    #[arg(long, env = "LEXIGRAM_WORKER_IMAGE_PULL_SECRETS", value_delimiter = ',')]
+    /// Secrets in the job's namespace with which the worker's image is pulled, separated by commas.
+    #[arg(long, env = "LEXIGRAM_WORKER_IMAGE_PULL_SECRETS", value_name = "LIST", value_delimiter = ',')]
     worker_image_pull_secrets: Vec<String>,
     /// Requests and limits of workers whose job names none, as JSON.
-    #[arg(long, env = "LEXIGRAM_WORKER_RESOURCES", default_value = "{}", value_parser = resources)]
+    #[arg(long, env = "LEXIGRAM_WORKER_RESOURCES", value_name = "JSON", value_parser = resources,
+        default_value = r#"{"requests": {"cpu": "500m", "memory": "768Mi"}, "limits": {"memory": "2Gi"}}"#)]
     worker_resources: ResourceRequirements,
     /// Size of the store claim that is made in a job's namespace.
-    #[arg(long, env = "LEXIGRAM_STORE_SIZE", default_value = "10Gi")]
+    #[arg(long, env = "LEXIGRAM_STORE_SIZE", value_name = "QUANTITY", default_value = "10Gi")]
     store_size: String,
     /// StorageClass of that claim; the cluster's default where absent.
-    #[arg(long, env = "LEXIGRAM_STORE_CLASS")]
+    #[arg(long, env = "LEXIGRAM_STORE_CLASS", value_name = "NAME")]
     store_class: Option<String>,
-    /// Namespaces to watch; every one where empty.
-    #[arg(long, env = "LEXIGRAM_NAMESPACES", value_delimiter = ',')]
-    namespaces: Vec<String>,
-    /// Namespace of the lease.
-    #[arg(long, env = "LEXIGRAM_LEASE_NAMESPACE", default_value = "default")]
-    lease_namespace: String,
-    /// Name of the lease.
-    #[arg(long, env = "LEXIGRAM_LEASE_NAME", default_value = "lexigram-operator")]
-    lease_name: String,
-    /// What tells this process from its rivals; the name of its pod.
-    #[arg(long, env = "LEXIGRAM_IDENTITY", default_value = "lexigram-operator")]
-    identity: String,
-    /// What is logged: a level, or a list of target=level.
-    #[arg(long, env = "LEXIGRAM_LOG", default_value = "info")]
-    log: String,
+}
+
+impl RunArguments {
+    /// What the controllers need of it.
+    pub fn settings(&self) -> Settings {
+        // an environment variable that is set to nothing is an empty entry
+        let given = |list: &[String]| list.iter().filter(|entry| !entry.is_empty()).cloned().collect();
+        Settings {
+            worker_image: self.worker_image.clone(),
+            worker_image_pull_policy: self.worker_image_pull_policy.clone(),
+            worker_image_pull_secrets: given(&self.worker_image_pull_secrets),
+            worker_resources: self.worker_resources.clone(),
+            store_size: self.store_size.clone(),
+            store_class: self.store_class.clone().filter(|class| !class.is_empty()),
+            namespaces: given(&self.namespaces),
+        }
+    }
 }
 
 fn resources(json: &str) -> Result<ResourceRequirements, serde_json::Error> {
     serde_json::from_str(json)
 }
 
-/// Why the operator ended.
-#[derive(Debug, Error)]
-enum CliError {
-    #[error("the log filter cannot be understood: {0}")]
-    Telemetry(#[from] tracing_subscriber::filter::ParseError),
-    #[error("the configuration cannot be used: {0}")]
-    Config(#[from] ConfigError),
-    #[error("there is no way to the Kubernetes API: {0}")]
-    Kubeconfig(#[source] Box<kube::Error>),
-    #[error("the admin port cannot be served: {0}")]
-    Admin(#[source] std::io::Error),
-    #[error("signals cannot be received: {0}")]
-    Signal(#[source] std::io::Error),
-    #[error(transparent)]
-    Leader(#[from] LeaderError),
-    #[error("the lease was lost: another operator has taken over, or the API server could not be reached in time")]
-    LeaseLost,
-    #[error(transparent)]
-    Controller(#[from] ControllerError),
-    #[error(transparent)]
-    Crd(#[from] CrdError),
-}
-
 /// Does what the command line says.
 pub async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Run(arguments) => run(*arguments).await,
-        Command::Crd { output } => crd::write(output.as_deref()).map_err(Into::into),
+    let result = match CommandLine::parse().command {
+        Command::Run(arguments) => run::run(&arguments).await.map_err(|error| error.to_string()),
+        Command::Crd { output } => crd::write(output.as_deref()).map_err(|error| error.to_string()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("lexigram-operator: {error}");
+        Err(message) => {
+            eprintln!("lexigram-operator: {message}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn run(arguments: RunArguments) -> Result<(), CliError> {
-    telemetry::init(&arguments.log)?;
-    let shutdown = shutdown_on_signal()?;
-    let metrics = Arc::new(Metrics::default());
-    let (running, config) = watch::channel(config::read(&arguments.config)?);
-    tokio::spawn(config::follow(arguments.config.clone(), running, Arc::clone(&metrics)));
-    let client = Client::try_default().await.map_err(|error| CliError::Kubeconfig(Box::new(error)))?;
-    let admin = admin::serve(arguments.admin_address, Arc::clone(&metrics), shutdown.clone());
-    let work = lead(&arguments, Shared {
-        client,
-        settings: Arc::new(settings(&arguments)),
-        config,
-        metrics,
-    }, shutdown.clone());
-    tokio::select! {
-        result = admin => {
-            // it ends at a shutdown, or because its address is taken
-            result.map_err(CliError::Admin)?;
-            Ok(())
-        }
-        result = work => result,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
 
-/// Waits for the lease, then works until `shutdown` or until the lease is lost.
-async fn lead(arguments: &RunArguments, shared: Shared, shutdown: CancellationToken) -> Result<(), CliError> {
-    let (namespace, name) = (&arguments.lease_namespace, &arguments.lease_name);
-    let mut lease = Lease::strive(shared.client.clone(), namespace, name, &arguments.identity).await?;
-    tracing::info!(namespace, name, identity = arguments.identity, "waiting for the lease");
-    tokio::select! {
-        won = lease.won() => won?,
-        () = shutdown.cancelled() => {
-            lease.release().await;
-            return Ok(());
+    use super::*;
+
+    fn settings(arguments: &[&str]) -> Settings {
+        let required = ["lexigram-operator", "run", "--identity", "me", "--worker-image", "worker:dev"];
+        match CommandLine::try_parse_from(required.iter().chain(arguments)).unwrap().command {
+            Command::Run(arguments) => arguments.settings(),
+            Command::Crd { .. } => panic!("not a run"),
         }
     }
-    tracing::info!("this process leads");
-    shared.metrics.leader(true);
-    let result = tokio::select! {
-        result = controller::run(shared, shutdown) => result.map_err(Into::into),
-        // whatever is in hand must not be written by a process that no longer leads
-        () = lease.lost() => return Err(CliError::LeaseLost),
-    };
-    lease.release().await;
-    result
-}
 
-fn settings(arguments: &RunArguments) -> Settings {
-    let given = |list: &[String]| list.iter().filter(|entry| !entry.is_empty()).cloned().collect();
-    Settings {
-        worker_image: arguments.worker_image.clone(),
-        worker_image_pull_policy: arguments.worker_image_pull_policy.clone(),
-        worker_image_pull_secrets: given(&arguments.worker_image_pull_secrets),
-        worker_resources: arguments.worker_resources.clone(),
-        store_size: arguments.store_size.clone(),
-        store_class: arguments.store_class.clone().filter(|class| !class.is_empty()),
-        namespaces: given(&arguments.namespaces),
+    #[test]
+    fn the_command_line_is_sound() {
+        CommandLine::command().debug_assert();
     }
-}
 
-fn shutdown_on_signal() -> Result<CancellationToken, CliError> {
-    let shutdown = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Signal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Signal)?;
-    let token = shutdown.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("asked to stop: work in hand is ended first");
-        token.cancel();
-    });
-    Ok(shutdown)
+    #[test]
+    fn empty_lists_are_empty() {
+        let settings = settings(&["--namespaces", "", "--worker-image-pull-secrets", "", "--store-class", ""]);
+        assert!(settings.namespaces.is_empty() && settings.worker_image_pull_secrets.is_empty());
+        assert_eq!(settings.store_class, None);
+    }
+
+    #[test]
+    fn lists_are_split_and_resources_are_read() {
+        let settings = settings(&["--namespaces", "a,b", "--worker-resources", r#"{"limits": {"memory": "3Gi"}}"#]);
+        assert_eq!(settings.namespaces, ["a", "b"]);
+        assert_eq!(settings.worker_resources.limits.unwrap()["memory"].0, "3Gi");
+        assert_eq!(settings.worker_resources.requests, None);
+    }
+
+    #[test]
+    fn resources_have_a_default() {
+        assert_eq!(settings(&[]).worker_resources.requests.unwrap()["cpu"].0, "500m");
+    }
 }

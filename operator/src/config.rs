@@ -1,6 +1,11 @@
 //! The `ai_workers` keys: read from a mounted file, and again whenever it changes. Reads that file.
 
-use std::{fs, path::{Path, PathBuf}, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -45,7 +50,7 @@ impl Default for AiWorkers {
 }
 
 /// Why a configuration was refused.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("{path}: {problem}")]
@@ -141,43 +146,58 @@ fn refused(key: &str, value: &Value, allowed: String) -> ConfigError {
     ConfigError::Value { key: format!("{SECTION}.{key}"), value: value.to_string(), allowed }
 }
 
-/// Reads the file.
-///
-/// # Errors
-/// If it cannot be read or says something that is not allowed.
-pub fn read(path: &Path) -> Result<AiWorkers, ConfigError> {
-    AiWorkers::parse(&text(path)?)
+/// The file, and what it said last.
+pub struct ConfigFile {
+    path: PathBuf,
+    last: Result<String, ConfigError>,
+}
+
+impl ConfigFile {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// If it cannot be read or says something that is not allowed.
+    pub fn open(path: &Path) -> Result<(Self, AiWorkers), ConfigError> {
+        let text = text(path)?;
+        let config = AiWorkers::parse(&text)?;
+        Ok((Self { path: path.to_owned(), last: Ok(text) }, config))
+    }
+
+    /// Looks at the file from time to time: a valid change becomes the running configuration, an invalid one is
+    /// reported and the running one stays. Ends only with the process.
+    pub async fn follow(mut self, running: watch::Sender<AiWorkers>, metrics: Arc<Metrics>) {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        loop {
+            ticks.tick().await;
+            match self.changed() {
+                None => {}
+                Some(Ok(config)) => {
+                    metrics.config_valid(true);
+                    tracing::info!(?config, "the configuration has changed");
+                    running.send_if_modified(|current| std::mem::replace(current, config.clone()) != config);
+                }
+                Some(Err(error)) => {
+                    metrics.config_valid(false);
+                    tracing::warn!(%error, "the changed configuration is refused, and the running one stays");
+                }
+            }
+        }
+    }
+
+    /// What the file says, if it says something else than before.
+    fn changed(&mut self) -> Option<Result<AiWorkers, ConfigError>> {
+        let now = text(&self.path);
+        if now == self.last {
+            return None;
+        }
+        self.last.clone_from(&now);
+        Some(now.and_then(|text| AiWorkers::parse(&text)))
+    }
 }
 
 fn text(path: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(path)
         .map_err(|error| ConfigError::Unreadable { path: path.display().to_string(), problem: error.to_string() })
-}
-
-/// Follows the file: a valid change becomes the running configuration, an invalid one is reported and the running one
-/// stays. Ends only with the process.
-pub async fn follow(path: PathBuf, running: watch::Sender<AiWorkers>, metrics: Arc<Metrics>) {
-    let mut last = text(&path);
-    let mut ticks = tokio::time::interval(INTERVAL);
-    loop {
-        ticks.tick().await;
-        let now = text(&path);
-        if now == last {
-            continue;
-        }
-        last = now;
-        match last.as_ref().map_err(ToString::to_string).and_then(|text| AiWorkers::parse(text).map_err(|error| error.to_string())) {
-            Ok(config) => {
-                metrics.config_valid(true);
-                tracing::info!(?config, "the configuration has changed");
-                running.send_if_modified(|current| std::mem::replace(current, config.clone()) != config);
-            }
-            Err(error) => {
-                metrics.config_valid(false);
-                tracing::error!(error, "the changed configuration is refused, and the running one stays");
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -209,16 +229,54 @@ mod tests {
     }
 
     #[rstest]
-    #[case("ai_workers: {dlq_check_interval: 4}", "ai_workers.dlq_check_interval: 4 is not allowed; use a whole number from 5 to 86400")]
-    #[case("ai_workers: {document_ingestion_concurrency: 0}", "ai_workers.document_ingestion_concurrency: 0 is not allowed; use a whole number from 1 to 1000")]
-    #[case("ai_workers: {batch_embedding_concurrency: many}", "ai_workers.batch_embedding_concurrency: \"many\" is not allowed")]
+    #[case(
+        "ai_workers: {dlq_check_interval: 4}",
+        "ai_workers.dlq_check_interval: 4 is not allowed; use a whole number from 5 to 86400"
+    )]
+    #[case(
+        "ai_workers: {document_ingestion_concurrency: 0}",
+        "ai_workers.document_ingestion_concurrency: 0 is not allowed; use a whole number from 1 to 1000"
+    )]
+    #[case(
+        "ai_workers: {batch_embedding_concurrency: many}",
+        "ai_workers.batch_embedding_concurrency: \"many\" is not allowed"
+    )]
     #[case("ai_workers: {enabled: maybe}", "ai_workers.enabled: \"maybe\" is not allowed; use true or false")]
-    #[case("ai_workers: {concurrency: 3}", "ai_workers.concurrency is not a key; the keys are enabled, batch_embedding")]
+    #[case(
+        "ai_workers: {concurrency: 3}",
+        "ai_workers.concurrency is not a key; the keys are enabled, batch_embedding"
+    )]
     #[case("workers: {}", "workers is not a key; the keys are ai_workers")]
     #[case("ai_workers: 3", "ai_workers: 3 is not allowed; use a mapping")]
     #[case("ai_workers: [", "not valid YAML")]
+    #[case("ai_workers: {stub: true, stub: false}", "not valid YAML")]
+    #[case("ai_workers: {enabled: \"true\"}", "ai_workers.enabled: \"true\" is not allowed; use true or false")]
+    #[case("ai_workers: {dlq_check_interval: -5}", "ai_workers.dlq_check_interval: -5 is not allowed")]
+    #[case("ai_workers: {dlq_check_interval: 7.5}", "ai_workers.dlq_check_interval: 7.5 is not allowed")]
     fn refuses(#[case] text: &str, #[case] message: &str) {
         let error = AiWorkers::parse(text).unwrap_err().to_string();
         assert!(error.starts_with(message), "{error}");
+    }
+
+    #[test]
+    fn only_changes_are_told_and_a_refused_one_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        fs::write(&path, "ai_workers: {dlq_check_interval: 30}\n").unwrap();
+        let (mut file, config) = ConfigFile::open(&path).unwrap();
+        assert_eq!(config.dlq_check_interval, 30);
+        assert_eq!(file.changed(), None);
+
+        fs::write(&path, "ai_workers: {dlq_check_interval: 3}\n").unwrap();
+        assert!(
+            matches!(file.changed(), Some(Err(ConfigError::Value { key, .. })) if key == "ai_workers.dlq_check_interval")
+        );
+        assert_eq!(file.changed(), None);
+
+        fs::write(&path, "ai_workers: {dlq_check_interval: 40}\n").unwrap();
+        assert_eq!(file.changed().unwrap().unwrap().dlq_check_interval, 40);
+
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(file.changed(), Some(Err(ConfigError::Unreadable { .. }))));
     }
 }

@@ -31,10 +31,14 @@ pub enum CrdError {
 /// # Errors
 /// If they cannot be written.
 pub fn write(output: Option<&Path>) -> Result<(), CrdError> {
+    if let Some(folder) = output {
+        fs::create_dir_all(folder)?;
+    }
     for crd in crds()? {
         let name = format!("{}_{}.yaml", crd.spec.group, crd.spec.names.plural);
         // through a JSON value: its keys come in one order
-        let yaml = serde_saphyr::to_string(&serde_json::to_value(&crd)?).map_err(|error| CrdError::Yaml(error.to_string()))?;
+        let yaml =
+            serde_saphyr::to_string(&serde_json::to_value(&crd)?).map_err(|error| CrdError::Yaml(error.to_string()))?;
         match output {
             Some(folder) => fs::write(folder.join(name), format!("{HEADER}{yaml}"))?,
             None => write!(io::stdout(), "---\n{yaml}")?,

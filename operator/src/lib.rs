@@ -3,7 +3,7 @@
 //! - [`controller`]: one folder a kind, the same steps in each
 //! - [`queue`]: who may run
 //! - [`config`]: the `ai_workers` keys, which may change while the operator runs; [`settings`]: what may not
-//! - [`leader`], [`admin`], [`metrics`], [`telemetry`]: the process around the controllers
+//! - `run`, [`leader`], [`admin`], [`metrics`], [`telemetry`]: the process around the controllers
 //! - [`cli`], [`crd`]: what a person types
 //!
 //! The library exists for the binary and its tests; it is no API for others.
@@ -17,5 +17,6 @@ pub mod leader;
 pub mod metrics;
 pub mod names;
 pub mod queue;
+mod run;
 pub mod settings;
 pub mod telemetry;

@@ -76,7 +76,11 @@ impl Default for Metrics {
             registry.register("reconcile_duration_seconds", "Duration of reconciles", metrics.durations.clone());
             registry.register("reconcile_errors", "Failed steps of reconciles by reason", metrics.errors.clone());
             registry.register("queue_jobs", "Jobs that wait for a place, and that hold one", metrics.queue.clone());
-            registry.register("config_valid", "1 if the newest configuration is the running one, 0 if it was refused", metrics.config_valid.clone());
+            registry.register(
+                "config_valid",
+                "1 if the newest configuration is the running one, 0 if it was refused",
+                metrics.config_valid.clone(),
+            );
             registry.register("leader", "1 in the process that holds the lease", metrics.leader.clone());
         }
         metrics

@@ -9,6 +9,9 @@ use super::IngestionJob;
 /// Longest message that a condition of ours carries, with room for what a later version may write.
 const CONDITION_MESSAGE_CHARS: u32 = 32_768;
 
+/// Where the types that we borrow from Kubernetes stand: affinity, tolerations, resources, references.
+const WORKER: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/worker";
+
 /// Every CRD of the API group, ready for the API server.
 ///
 /// # Errors
@@ -24,6 +27,9 @@ fn polish(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, ser
         strip_nullable(object);
         bound_condition(object);
     });
+    if let Some(worker) = value.pointer_mut(WORKER) {
+        visit(worker, &mut bound_borrowed);
+    }
     serde_json::from_value(value)
 }
 
@@ -53,7 +59,10 @@ fn bound_condition(schema: &mut Map<String, Value>) {
         return;
     }
     let bounds = [
-        ("type", json!({"maxLength": 316, "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"})),
+        (
+            "type",
+            json!({"maxLength": 316, "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"}),
+        ),
         ("reason", json!({"minLength": 1, "maxLength": 1024, "pattern": r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"})),
         ("message", json!({"maxLength": CONDITION_MESSAGE_CHARS})),
         ("status", json!({"enum": ["True", "False", "Unknown"]})),
@@ -62,6 +71,112 @@ fn bound_condition(schema: &mut Map<String, Value>) {
     for (name, bound) in bounds {
         if let (Some(Value::Object(property)), Value::Object(bound)) = (properties.get_mut(name), bound) {
             property.extend(bound);
+        }
+    }
+}
+
+/// Types of Kubernetes come without the bounds that their own validation knows; these hold more than any of them.
+fn bound_borrowed(schema: &mut Map<String, Value>) {
+    let bounds = match schema.get("type").and_then(Value::as_str) {
+        Some("string") if !schema.contains_key("enum") => json!({"maxLength": 1024}),
+        Some("array") => json!({"maxItems": 128}),
+        Some("integer") => json!({"minimum": 0, "maximum": i32::MAX}),
+        Some("object") if schema.contains_key("additionalProperties") => json!({"maxProperties": 128}),
+        _ => return,
+    };
+    if let Value::Object(bounds) = bounds {
+        for (name, bound) in bounds {
+            schema.entry(name).or_insert(bound);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every schema below `schema`, with its path.
+    fn schemas<'a>(path: &str, schema: &'a Value, found: &mut Vec<(String, &'a Value)>) {
+        found.push((path.to_owned(), schema));
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            schemas(&format!("{path}.{name}"), property, found);
+        }
+        for (key, sign) in [("items", "[]"), ("additionalProperties", "{}")] {
+            if schema[key].is_object() {
+                schemas(&format!("{path}{sign}"), &schema[key], found);
+            }
+        }
+    }
+
+    /// What `complaint` says of any schema of any CRD, below the properties `roots`.
+    fn complaints(roots: &[&str], complaint: impl Fn(&Value) -> Option<&'static str>) -> Vec<String> {
+        let mut complaints = Vec::new();
+        for crd in crds().unwrap() {
+            let crd = serde_json::to_value(crd).unwrap();
+            for version in crd["spec"]["versions"].as_array().unwrap() {
+                for root in roots {
+                    let schema = &version["schema"]["openAPIV3Schema"]["properties"][root];
+                    assert!(schema.is_object(), "there is no {root}");
+                    let mut found = Vec::new();
+                    schemas(root, schema, &mut found);
+                    complaints.extend(found.iter().filter_map(|(path, schema)| {
+                        complaint(schema).map(|complaint| format!("{path}: {complaint}"))
+                    }));
+                }
+            }
+        }
+        complaints
+    }
+
+    const NONE: [String; 0] = [];
+
+    #[test]
+    fn nothing_may_be_null() {
+        let null = |schema: &Value| {
+            let lists_null = schema["enum"].as_array().is_some_and(|values| values.contains(&Value::Null));
+            (schema.get("nullable").is_some() || lists_null).then_some("may be null")
+        };
+        assert_eq!(complaints(&["spec", "status"], null), NONE);
+    }
+
+    #[test]
+    fn every_property_is_described() {
+        let silent = |schema: &Value| {
+            let properties = schema["properties"].as_object()?;
+            let described = |property: &Value| property["description"].as_str().is_some_and(|text| !text.is_empty());
+            (!properties.values().all(described)).then_some("has a property without a description")
+        };
+        assert_eq!(complaints(&["spec", "status"], silent), NONE);
+    }
+
+    #[test]
+    fn everything_in_a_spec_is_bounded() {
+        let unbounded = |schema: &Value| {
+            let has = |keys: &[&str]| keys.iter().any(|key| schema.get(key).is_some());
+            match schema["type"].as_str() {
+                Some("string") => (!has(&["maxLength", "enum"])).then_some("a string without maxLength"),
+                Some("array") => (!has(&["maxItems"])).then_some("an array without maxItems"),
+                Some("integer") => {
+                    (!has(&["minimum"]) || !has(&["maximum"])).then_some("an integer without minimum or maximum")
+                }
+                Some("number") => Some("a float"),
+                Some("object") if has(&["additionalProperties"]) => {
+                    (!has(&["maxProperties"])).then_some("a map without maxProperties")
+                }
+                _ => None,
+            }
+        };
+        assert_eq!(complaints(&["spec"], unbounded), NONE);
+    }
+
+    #[test]
+    fn age_is_the_last_column() {
+        for crd in crds().unwrap() {
+            for version in &crd.spec.versions {
+                let columns = version.additional_printer_columns.as_deref().unwrap_or_default();
+                let last = columns.last().map(|column| (column.name.as_str(), column.json_path.as_str()));
+                assert_eq!(last, Some(("Age", ".metadata.creationTimestamp")), "{}", crd.spec.names.kind);
+            }
         }
     }
 }
