@@ -3,6 +3,9 @@
 mod error;
 mod headings;
 mod splitter;
+#[cfg(test)]
+mod testing;
+mod tokens;
 
 use std::{ops::Range, sync::Arc};
 
@@ -58,9 +61,6 @@ pub fn open(
     let special = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
     let max_tokens = asked.min(model_max_tokens.saturating_sub(special));
     let overlap = usize::try_from(chunking.overlap_tokens).unwrap_or(0);
-    if overlap >= max_tokens {
-        return Err(ChunkError::Overlap { overlap, max_tokens });
-    }
     Ok(Box::new(StrategyChunker {
         strategy: chunking.strategy,
         splitter: Splitter::new(tokenizer, max_tokens, overlap)?,

@@ -5,58 +5,44 @@ use std::sync::Arc;
 use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 use tokenizers::Tokenizer;
 
-use super::{Chunk, ChunkError, headings::Headings};
+use super::{
+    Chunk, ChunkError,
+    headings::Headings,
+    tokens::{ExactCount, TokenIndex},
+};
 use crate::parse::{PageStart, Parsed};
 
 /// Text that is cut at once, in bytes: the splitters look at all of the rest for every chunk, so that one huge text
 /// without structure would take time that grows with its square.
 const SECTION_BYTES: usize = 64 * 1024;
 
-/// Counts the tokens of a text as the model sees them.
-#[derive(Clone)]
-struct Tokens(Arc<Tokenizer>);
-
-impl ChunkSizer for Tokens {
-    fn size(&self, text: &str) -> usize {
-        // a text that the tokenizer cannot read is found out, with its error, when its tokens are counted for good
-        self.0.encode_fast(text, false).map_or(0, |encoding| encoding.len())
-    }
-}
-
 /// Cuts text into chunks of limited tokens.
 pub(super) struct Splitter {
     tokenizer: Arc<Tokenizer>,
-    markdown: MarkdownSplitter<Tokens>,
-    plain: TextSplitter<Tokens>,
+    max_tokens: usize,
+    overlap: usize,
 }
 
 impl Splitter {
     pub(super) fn new(tokenizer: Arc<Tokenizer>, max_tokens: usize, overlap: usize) -> Result<Self, ChunkError> {
-        let config = || {
-            ChunkConfig::new(max_tokens)
-                .with_sizer(Tokens(Arc::clone(&tokenizer)))
-                .with_overlap(overlap)
-                .map_err(|_| ChunkError::Overlap { overlap, max_tokens })
-        };
-        Ok(Self { markdown: MarkdownSplitter::new(config()?), plain: TextSplitter::new(config()?), tokenizer })
+        match overlap < max_tokens {
+            true => Ok(Self { tokenizer, max_tokens, overlap }),
+            false => Err(ChunkError::Overlap { overlap, max_tokens }),
+        }
     }
 
     pub(super) fn chunk(&self, parsed: &Parsed, markdown: bool) -> Result<Vec<Chunk>, ChunkError> {
         let headings = if markdown { Headings::of_markdown(&parsed.text) } else { Headings::none() };
         let mut chunks = Vec::new();
         for (start, section) in sections(&parsed.text) {
-            let pieces: Box<dyn Iterator<Item = (usize, &str)>> = match markdown {
-                true => Box::new(self.markdown.chunk_indices(section)),
-                false => Box::new(self.plain.chunk_indices(section)),
-            };
-            for (offset, text) in pieces.filter(|(_, text)| !text.trim().is_empty()) {
+            for (offset, text, tokens) in self.cut(section, markdown)? {
                 let offset = start + offset;
                 chunks.push(Chunk {
                     ordinal: i32::try_from(chunks.len()).unwrap_or(i32::MAX),
                     headings: headings.above(offset),
                     page: page_at(&parsed.pages, offset),
                     bytes: offset..offset + text.len(),
-                    tokens: self.count(text)?,
+                    tokens: i32::try_from(tokens).unwrap_or(i32::MAX),
                     text: text.to_owned(),
                 });
             }
@@ -64,10 +50,37 @@ impl Splitter {
         Ok(chunks)
     }
 
-    fn count(&self, text: &str) -> Result<i32, ChunkError> {
-        let encoding =
-            self.tokenizer.encode_fast(text, false).map_err(|error| ChunkError::Tokenization(error.to_string()))?;
-        Ok(i32::try_from(encoding.len()).unwrap_or(i32::MAX))
+    /// The pieces of a section: where each begins, its text and its tokens.
+    fn cut<'a>(&self, section: &'a str, markdown: bool) -> Result<Vec<(usize, &'a str, usize)>, ChunkError> {
+        let exact = ExactCount(&self.tokenizer);
+        let config = self.config(TokenIndex::new(&self.tokenizer, section)?, self.overlap)?;
+        let pieces: Vec<(usize, &str)> = match markdown {
+            true => MarkdownSplitter::new(config).chunk_indices(section).collect(),
+            false => TextSplitter::new(config).chunk_indices(section).collect(),
+        };
+        let mut cut = Vec::with_capacity(pieces.len());
+        for (offset, piece) in pieces.into_iter().filter(|(_, piece)| !piece.trim().is_empty()) {
+            let tokens = exact.of(piece)?;
+            if tokens <= self.max_tokens {
+                cut.push((offset, piece, tokens));
+                continue;
+            }
+            // the index was off, since a word was cut
+            let splitter = TextSplitter::new(self.config(ExactCount(&self.tokenizer), 0)?);
+            for (within, part) in splitter.chunk_indices(piece) {
+                cut.push((offset + within, part, exact.of(part)?));
+            }
+        }
+        // the last of such parts may begin after the next piece, which overlaps them
+        cut.sort_by_key(|&(offset, ..)| offset);
+        Ok(cut)
+    }
+
+    fn config<S: ChunkSizer>(&self, sizer: S, overlap: usize) -> Result<ChunkConfig<S>, ChunkError> {
+        ChunkConfig::new(self.max_tokens)
+            .with_sizer(sizer)
+            .with_overlap(overlap)
+            .map_err(|_| ChunkError::Overlap { overlap, max_tokens: self.max_tokens })
     }
 }
 
@@ -100,30 +113,17 @@ fn page_at(pages: &[PageStart], offset: usize) -> Option<i32> {
 mod tests {
     use lexigram_api::document::Chunking;
     use proptest::prelude::*;
-    use tokenizers::{
-        models::wordlevel::WordLevel, pre_tokenizers::whitespace::Whitespace, processors::bert::BertProcessing,
-    };
 
     use super::*;
-    use crate::parse::Markup;
+    use crate::{
+        chunk::testing::{subword_tokenizer, tokenizer},
+        parse::Markup,
+    };
 
-    /// One token a word, one before and one after the text: enough to count with.
-    fn tokenizer() -> Arc<Tokenizer> {
-        let model = WordLevel::builder()
-            .vocab([("[UNK]".to_owned(), 0)].into_iter().collect())
-            .unk_token("[UNK]".to_owned())
-            .build()
-            .unwrap();
-        let mut tokenizer = Tokenizer::new(model);
-        tokenizer.with_pre_tokenizer(Some(Whitespace {}));
-        tokenizer.with_post_processor(Some(BertProcessing::new(("[SEP]".to_owned(), 1), ("[CLS]".to_owned(), 2))));
-        Arc::new(tokenizer)
-    }
-
-    fn cut(text: &str, markup: Markup, max_tokens: i32, overlap_tokens: i32) -> Vec<Chunk> {
+    fn cut(tokenizer: Arc<Tokenizer>, text: &str, markup: Markup, max_tokens: i32, overlap_tokens: i32) -> Vec<Chunk> {
         let chunking = Chunking { max_tokens, overlap_tokens, ..Default::default() };
         let parsed = Parsed { text: text.to_owned(), markup, pages: Vec::new() };
-        super::super::open(&chunking, tokenizer(), 8192).unwrap().chunk(&parsed).unwrap()
+        super::super::open(&chunking, tokenizer, 8192).unwrap().chunk(&parsed).unwrap()
     }
 
     #[test]
@@ -147,21 +147,23 @@ mod tests {
 
     #[test]
     fn a_huge_line_without_any_boundary_is_cut_too() {
-        let chunks = cut(&"x".repeat(3 * SECTION_BYTES), Markup::Plain, 64, 0);
+        let chunks = cut(tokenizer(), &"x".repeat(3 * SECTION_BYTES), Markup::Plain, 64, 0);
         assert_eq!(chunks.iter().map(|chunk| chunk.text.len()).sum::<usize>(), 3 * SECTION_BYTES);
     }
 
     proptest! {
         #[test]
         fn chunks_are_pieces_of_the_text_that_leave_nothing_out(
-            words in proptest::collection::vec("[a-z#*\\-.]{1,8}|\n|\n\n|# h\n|\u{e4}\u{1F600}", 0..300),
+            words in proptest::collection::vec("[a-z#*\\-.]{1,8}|(abcdefgh){1,40}|\n|\n\n|# h\n|\u{e4}\u{1F600}", 0..300),
             markdown in any::<bool>(),
             max_tokens in 16i32..64,
             overlap in 0i32..8,
+            subwords in any::<bool>(),
         ) {
             let text = words.join(" ");
             let markup = if markdown { Markup::Markdown } else { Markup::Plain };
-            let chunks = cut(&text, markup, max_tokens, overlap);
+            let tokenizer = if subwords { subword_tokenizer() } else { tokenizer() };
+            let chunks = cut(tokenizer, &text, markup, max_tokens, overlap);
             let mut covered = vec![false; text.len()];
             for (index, chunk) in chunks.iter().enumerate() {
                 prop_assert_eq!(chunk.ordinal as usize, index);

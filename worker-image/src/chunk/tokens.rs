@@ -1,0 +1,84 @@
+//! How many tokens a piece of text has. No I/O.
+
+use std::ops::Range;
+
+use text_splitter::ChunkSizer;
+use tokenizers::Tokenizer;
+
+use super::ChunkError;
+
+/// Counts by asking the tokenizer, each time anew.
+pub(super) struct ExactCount<'a>(pub(super) &'a Tokenizer);
+
+impl ExactCount<'_> {
+    /// The tokens of a text, without those that the model adds.
+    pub(super) fn of(&self, text: &str) -> Result<usize, ChunkError> {
+        match self.0.encode_fast(text, false) {
+            Ok(encoding) => Ok(encoding.len()),
+            Err(error) => Err(ChunkError::Tokenization(error.to_string())),
+        }
+    }
+}
+
+impl ChunkSizer for ExactCount<'_> {
+    fn size(&self, text: &str) -> usize {
+        // a text that the tokenizer cannot read is found out, with its error, when the tokens of its chunks are counted
+        self.of(text).unwrap_or(0)
+    }
+}
+
+/// Counts the tokens of pieces of one text from a single pass over it. Looking for the best place to cut means to size
+/// dozens of pieces for each chunk, and the tokenizer is by far the slowest part of that.
+///
+/// The count is off by a few where a piece begins or ends within a token.
+pub(super) struct TokenIndex<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+    ends: Vec<usize>,
+}
+
+impl<'a> TokenIndex<'a> {
+    pub(super) fn new(tokenizer: &Tokenizer, text: &'a str) -> Result<Self, ChunkError> {
+        let encoding = tokenizer.encode(text, false).map_err(|error| ChunkError::Tokenization(error.to_string()))?;
+        let (mut starts, mut ends): (Vec<_>, Vec<_>) = encoding.get_offsets().iter().copied().unzip();
+        starts.sort_unstable();
+        ends.sort_unstable();
+        Ok(Self { text, starts, ends })
+    }
+
+    /// Tokens that lie in these bytes, wholly or in part.
+    fn within(&self, bytes: Range<usize>) -> usize {
+        let begun = self.starts.partition_point(|&start| start < bytes.end);
+        let over = self.ends.partition_point(|&end| end <= bytes.start);
+        begun.saturating_sub(over)
+    }
+}
+
+impl ChunkSizer for TokenIndex<'_> {
+    /// The splitter asks for parts of the text itself, so that their address tells where they stand.
+    fn size(&self, part: &str) -> usize {
+        let start = part.as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
+        self.within(start..start + part.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::chunk::testing::tokenizer;
+
+    #[rstest]
+    #[case::everything(0..22, 4)]
+    #[case::nothing(3..4, 0)]
+    #[case::whole_tokens(4..14, 2)]
+    #[case::parts_of_tokens_count(6..12, 2)]
+    #[case::within_one_token(5..6, 1)]
+    fn pieces_are_counted_by_their_place(#[case] bytes: Range<usize>, #[case] tokens: usize) {
+        let text = "one other three   four";
+        let tokenizer = tokenizer();
+        let index = TokenIndex::new(&tokenizer, text).unwrap();
+        assert_eq!(index.size(&text[bytes]), tokens);
+    }
+}
