@@ -29,8 +29,13 @@ pub struct Ticket {
 pub enum Place {
     /// The object may run.
     Admitted,
-    /// The object waits; 1 is next.
-    Waiting(i32),
+    /// The object waits.
+    Waiting {
+        /// Its position; 1 is next.
+        position: i32,
+        /// Whether others may have moved because of it.
+        shifts: bool,
+    },
 }
 
 /// The places of one kind.
@@ -52,7 +57,7 @@ impl Queue {
         if state.holding.contains(key) {
             return Place::Admitted;
         }
-        state.waiting.insert(key.clone(), ticket);
+        let shifts = state.waiting.insert(key.clone(), ticket) != Some(ticket);
         let rank = rank(&state.waiting, key);
         let free = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(state.holding.len());
         if rank < free {
@@ -60,7 +65,7 @@ impl Queue {
             state.holding.insert(key.clone());
             Place::Admitted
         } else {
-            Place::Waiting(i32::try_from(rank + 1).unwrap_or(i32::MAX))
+            Place::Waiting { position: i32::try_from(rank + 1).unwrap_or(i32::MAX), shifts }
         }
     }
 
@@ -126,6 +131,10 @@ mod tests {
         Ticket { priority, created: Timestamp::from_second(created).unwrap() }
     }
 
+    fn waiting(position: i32, shifts: bool) -> Place {
+        Place::Waiting { position, shifts }
+    }
+
     #[rstest]
     #[case::older_first(&[("b", 0, 20), ("a", 0, 10)], &["a", "b"])]
     #[case::priority_before_age(&[("old", 0, 10), ("urgent", 5, 20), ("idle", -5, 1)], &["urgent", "old", "idle"])]
@@ -143,12 +152,13 @@ mod tests {
     fn a_place_is_held_from_the_moment_it_was_given() {
         let queue = Queue::default();
         assert_eq!(queue.request(&key("a"), ticket(0, 1), 1), Place::Admitted);
-        assert_eq!(queue.request(&key("b"), ticket(0, 2), 1), Place::Waiting(1));
-        assert_eq!(queue.request(&key("c"), ticket(9, 3), 1), Place::Waiting(1));
-        assert_eq!(queue.request(&key("b"), ticket(0, 2), 1), Place::Waiting(2));
+        assert_eq!(queue.request(&key("b"), ticket(0, 2), 1), waiting(1, true));
+        assert_eq!(queue.request(&key("b"), ticket(0, 2), 1), waiting(1, false), "asking again moves nobody");
+        assert_eq!(queue.request(&key("c"), ticket(9, 3), 1), waiting(1, true));
+        assert_eq!(queue.request(&key("b"), ticket(0, 2), 1), waiting(2, false));
         assert_eq!(queue.request(&key("a"), ticket(0, 1), 1), Place::Admitted);
         assert!(queue.leave(&key("a")));
-        assert_eq!(queue.request(&key("b"), ticket(0, 2), 1), Place::Waiting(2), "c has the higher priority");
+        assert_eq!(queue.request(&key("b"), ticket(0, 2), 1), waiting(2, false), "c has the higher priority");
         assert_eq!(queue.request(&key("c"), ticket(9, 3), 1), Place::Admitted);
         assert_eq!(queue.sizes(), (1, 1));
     }
@@ -159,9 +169,9 @@ mod tests {
         queue.hold(&key("a"));
         queue.hold(&key("b"));
         assert_eq!(queue.request(&key("a"), ticket(0, 1), 1), Place::Admitted);
-        assert_eq!(queue.request(&key("c"), ticket(0, 1), 1), Place::Waiting(1));
+        assert_eq!(queue.request(&key("c"), ticket(0, 1), 1), waiting(1, true));
         queue.leave(&key("a"));
-        assert_eq!(queue.request(&key("c"), ticket(0, 1), 1), Place::Waiting(1));
+        assert_eq!(queue.request(&key("c"), ticket(0, 1), 1), waiting(1, false));
         queue.leave(&key("b"));
         assert_eq!(queue.request(&key("c"), ticket(0, 1), 1), Place::Admitted);
     }
@@ -172,5 +182,14 @@ mod tests {
         queue.hold(&key("a"));
         assert!(queue.leave(&key("a")));
         assert!(!queue.leave(&key("a")));
+    }
+
+    #[test]
+    fn a_new_priority_shifts_the_others() {
+        let queue = Queue::default();
+        queue.hold(&key("a"));
+        queue.request(&key("b"), ticket(0, 1), 1);
+        queue.request(&key("c"), ticket(0, 2), 1);
+        assert_eq!(queue.request(&key("c"), ticket(1, 2), 1), waiting(1, true));
     }
 }

@@ -13,7 +13,7 @@ use lexigram_api::{
     failure::FailureCategory,
 };
 
-use super::pods::{self, Cause, Trouble, Worker, Workers};
+use super::pods::{self, Cause, Ended, Trouble, Worker, Workers};
 use crate::names::RunNumber;
 
 /// One run of an object: a Kubernetes Job.
@@ -78,10 +78,17 @@ impl Run {
         })
     }
 
-    /// The last word of a run that has succeeded.
+    /// The newest word of a worker that has ended, were it interrupted or not.
     #[must_use]
-    pub fn report(&self) -> Option<&Report> {
+    pub fn last_report(&self) -> Option<&Report> {
         self.workers.last_end.as_ref()?.report.as_ref()
+    }
+
+    /// How the worker that brought the run to its end has ended, once its pod says so.
+    #[must_use]
+    pub fn finisher(&self) -> Option<&Ended> {
+        let end = self.workers.last_end.as_ref()?;
+        (self.workers.current == Worker::Ended && end.cause == Cause::Exited(0)).then_some(end)
     }
 
     /// What keeps an active run from going on, or did so a moment ago.
@@ -111,7 +118,7 @@ impl Run {
                     .to_owned(),
             };
         }
-        if let Some(error) = self.report().and_then(|report| report.error.clone()) {
+        if let Some(error) = self.last_report().and_then(|report| report.error.clone()) {
             return error;
         }
         let (category, reason) = match (reason, self.workers.last_end.as_ref().map(|end| &end.cause)) {

@@ -1,6 +1,9 @@
 //! Carries a plan out: store claim, work spec, Job, in this order, or what stops a run. Writes to the API server.
 
-use k8s_openapi::api::{batch::v1::Job, core::v1::PersistentVolumeClaim};
+use k8s_openapi::{
+    api::{batch::v1::Job, core::v1::PersistentVolumeClaim},
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
 use kube::{Api, Resource, ResourceExt};
 use lexigram_api::resource::IngestionJob;
 
@@ -35,7 +38,7 @@ pub(super) async fn act(
             let objects: Api<IngestionJob> = Api::namespaced(client.clone(), namespace);
             apply::delete(&objects, &job.name_any(), job.uid()).await
         }
-        Plan::Deleting
+        Plan::Deleting { .. }
         | Plan::Finished { .. }
         | Plan::Invalid(_)
         | Plan::Suspended { halt: None, .. }
@@ -68,10 +71,11 @@ async fn start(context: &Context, job: &IngestionJob, run: &str, take: &Take) ->
 
 /// What children need to know of the job.
 pub(super) fn owner(job: &IngestionJob) -> Result<Owner, ControllerError> {
+    let reference = job.controller_owner_ref(&()).ok_or(ControllerError::Incomplete("uid"))?;
     Ok(Owner {
         namespace: job.namespace().ok_or(ControllerError::Incomplete("namespace"))?,
         name: job.name_any(),
         uid: job.uid().ok_or(ControllerError::Incomplete("uid"))?,
-        reference: job.controller_owner_ref(&()).ok_or(ControllerError::Incomplete("uid"))?,
+        reference: OwnerReference { block_owner_deletion: Some(true), ..reference },
     })
 }

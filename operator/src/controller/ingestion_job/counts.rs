@@ -68,12 +68,16 @@ impl Tally {
             archived: before.archived + after.archived,
             notified: before.notified + after.notified,
         };
+        let failed = failures.retrying + failures.archived + failures.notified;
+        let skipped = self.documents.skipped + retry.documents.skipped;
+        // another job may share the source, and its documents are retried along
+        let most = (self.documents.total - skipped - failed).max(0);
         Self {
             documents: DocumentCounts {
                 total: self.documents.total,
-                done: self.documents.done + retry.documents.done,
-                skipped: self.documents.skipped + retry.documents.skipped,
-                failed: failures.retrying + failures.archived + failures.notified,
+                done: (self.documents.done + retry.documents.done).min(most),
+                skipped,
+                failed,
                 deleted: self.documents.deleted + retry.documents.deleted,
             },
             chunks: self.chunks + retry.chunks,
@@ -104,4 +108,70 @@ fn recent(newer: &[DocumentFailure], older: &[DocumentFailure], retrying: i32) -
     all.sort_by_key(|failure| std::cmp::Reverse(failure.last_failure_time));
     all.truncate(RECENT_FAILURES);
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use lexigram_api::failure::{FailureCategory, Stage};
+    use rstest::rstest;
+
+    use super::*;
+
+    /// `[total, done, skipped]` and `[retrying, archived, notified]`.
+    fn tally([total, done, skipped]: [i32; 3], [retrying, archived, notified]: [i32; 3]) -> Tally {
+        Tally {
+            documents: DocumentCounts { total, done, skipped, failed: retrying + archived + notified, deleted: 0 },
+            failures: FailureCounts { retrying, archived, notified },
+            ..Default::default()
+        }
+    }
+
+    #[rstest]
+    #[case::all_mended(tally([10, 6, 1], [3, 0, 0]), tally([3, 3, 0], [0, 0, 0]), tally([10, 9, 1], [0, 0, 0]))]
+    #[case::one_given_up(tally([10, 6, 1], [3, 0, 0]), tally([3, 2, 0], [0, 1, 0]), tally([10, 8, 1], [0, 1, 0]))]
+    #[case::one_fails_again(tally([10, 7, 0], [3, 0, 0]), tally([3, 2, 0], [1, 0, 0]), tally([10, 9, 0], [1, 0, 0]))]
+    #[case::only_one_was_due(tally([10, 7, 0], [3, 0, 0]), tally([1, 1, 0], [0, 0, 0]), tally([10, 8, 0], [2, 0, 0]))]
+    #[case::still_at_work(tally([10, 7, 0], [3, 0, 0]), tally([3, 1, 0], [0, 0, 0]), tally([10, 8, 0], [2, 0, 0]))]
+    #[case::others_stay(tally([10, 5, 0], [3, 1, 1]), tally([3, 3, 0], [0, 0, 0]), tally([10, 8, 0], [0, 1, 1]))]
+    #[case::more_than_were_known(tally([10, 9, 0], [1, 0, 0]), tally([3, 3, 0], [0, 0, 0]), tally([10, 10, 0], [0, 0, 0]))]
+    fn a_retry_adds_up(#[case] full: Tally, #[case] retry: Tally, #[case] expected: Tally) {
+        assert_eq!(full.then(&retry), expected);
+    }
+
+    fn failure(document: &str, second: i64, action: FailureAction) -> DocumentFailure {
+        DocumentFailure {
+            document: document.to_owned(),
+            stage: Stage::Parse,
+            category: FailureCategory::Transient,
+            reason: "Broken".to_owned(),
+            message: String::new(),
+            attempts: 1,
+            action,
+            last_failure_time: Timestamp::from_second(second).unwrap(),
+        }
+    }
+
+    fn names(failures: &[DocumentFailure]) -> Vec<&str> {
+        failures.iter().map(|failure| failure.document.as_str()).collect()
+    }
+
+    #[test]
+    fn a_mended_document_is_no_failure_any_more() {
+        let older = [failure("bad", 2, FailureAction::Archive), failure("mended", 1, FailureAction::Retry)];
+        assert_eq!(names(&recent(&[], &older, 0)), ["bad"]);
+    }
+
+    #[test]
+    fn a_document_appears_once_with_its_newest_failure() {
+        let older = [failure("a", 1, FailureAction::Retry), failure("b", 1, FailureAction::Retry)];
+        let newer = [failure("a", 9, FailureAction::Archive)];
+        assert_eq!(names(&recent(&newer, &older, 1)), ["a", "b"]);
+    }
+
+    #[test]
+    fn there_are_ten_at_the_most() {
+        let many: Vec<_> = (0..20).map(|n| failure(&n.to_string(), n, FailureAction::Archive)).collect();
+        assert_eq!(names(&recent(&[], &many, 0)).len(), RECENT_FAILURES);
+        assert_eq!(names(&recent(&[], &many, 0))[0], "19");
+    }
 }

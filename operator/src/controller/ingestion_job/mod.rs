@@ -9,6 +9,9 @@ pub mod status;
 pub mod summary;
 mod validate;
 
+#[cfg(test)]
+mod tests;
+
 
 use std::{sync::Arc, time::{Duration, Instant}};
 
@@ -123,15 +126,19 @@ async fn reconcile(job: Arc<IngestionJob>, context: Arc<Context>) -> Result<Acti
 async fn pass(job: &IngestionJob, context: &Context, now: Timestamp) -> Result<Action, ControllerError> {
     let key = key(job)?;
     let config = context.shared.config.borrow().clone();
-    let seen = observe::observe(context, job, &key.0).await?;
+    let seen = observe::observe(context, job, &key.0).await;
     let plan = context.admit(job, &key, plan::plan(job, &seen, &config, now), config.document_ingestion_concurrency);
     let applied = act::act(context, job, &key.0, &plan).await;
-    if applied.is_err() && plan.demand(job.spec.queue_name.is_some()) == Demand::Request {
-        // nothing was started: somebody else may
-        context.leave(&key);
+    if let Err(error) = &applied {
+        tracing::debug!(job = key.1, namespace = key.0, %error, "a step failed");
+        if plan.demand(job.spec.queue_name.is_some()) == Demand::Request {
+            // nothing was started: somebody else may
+            context.leave(&key);
+        }
     }
     let status = status::project(job, &seen, &plan, applied.as_ref().err(), now);
-    if plan != Plan::Deleting && plan != Plan::Expired && job.status.as_ref() != Some(&status) {
+    let stays = !matches!(plan, Plan::Deleting { .. } | Plan::Expired);
+    if stays && job.status.as_ref() != Some(&status) {
         write_status(context, job, &key, &status).await?;
         if let Some(transition) = status::transition(job, &status) {
             context.events.publish(&job.object_ref(&()), &transition).await;
@@ -172,7 +179,7 @@ fn next(plan: &Plan, now: Timestamp) -> Action {
         Plan::RetryPending { at: time, .. } | Plan::Finished { expires: Some(time) } => at(*time),
         // the recorded end brings the next reconcile, which knows of the TTL
         Plan::Completed { .. } | Plan::Failed(_) | Plan::Finished { expires: None } => Action::await_change(),
-        Plan::Deleting
+        Plan::Deleting { .. }
         | Plan::Expired
         | Plan::Invalid(_)
         | Plan::Suspended { .. }
@@ -224,7 +231,12 @@ impl Context {
         let plan = match plan.demand(job.spec.queue_name.is_some()) {
             Demand::Request => match self.queue.request(key, ticket(job), limit) {
                 Place::Admitted => plan,
-                Place::Waiting(position) => Plan::Queued { position },
+                Place::Waiting { position, shifts } => {
+                    if shifts {
+                        self.moved.send_replace(());
+                    }
+                    Plan::Queued { position }
+                }
             },
             Demand::Hold => {
                 self.queue.hold(key);
@@ -242,6 +254,7 @@ impl Context {
     /// Takes an object out of the queue and lets others move up.
     fn leave(&self, key: &Key) {
         if self.queue.leave(key) {
+            tracing::debug!(job = key.1, namespace = key.0, "left the queue");
             self.moved.send_replace(());
         }
         self.measure_queue();

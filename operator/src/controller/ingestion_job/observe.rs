@@ -30,8 +30,22 @@ pub struct Observation {
     pub runs: Vec<Run>,
     /// Retries made so far, those before the newest full run included.
     pub retries: u32,
-    /// What the spec names and the namespace lacks.
-    pub missing: Option<Missing>,
+    /// What stands against a start.
+    pub obstacle: Option<Obstacle>,
+}
+
+/// What stands against a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The spec names something that the namespace lacks.
+    Missing(Missing),
+    /// It could not be found out whether something is there.
+    Unknown {
+        /// Reason of the error.
+        reason: &'static str,
+        /// Its message.
+        message: String,
+    },
 }
 
 impl Observation {
@@ -47,14 +61,14 @@ impl Observation {
         let newest = runs.iter().rposition(|run| matches!(run.number, RunNumber::Full(_)));
         // without its full run a retry says nothing about the whole
         let runs = newest.map(|newest| runs.split_off(newest)).unwrap_or_default();
-        Self { runs, retries, missing: None }
+        Self { runs, retries, obstacle: None }
     }
 
     /// What the runs add up to, by their reports and the live progress of the newest; nothing if the full run has
     /// told nothing yet.
     #[must_use]
     pub fn tally(&self) -> Option<Tally> {
-        let told = |run: &Run| run.report().map(Tally::from).or_else(|| run.progress.as_ref().map(Tally::from));
+        let told = |run: &Run| run.progress.as_ref().map(Tally::from).or_else(|| run.last_report().map(Tally::from));
         let (full, retries) = self.runs.split_first()?;
         Some(retries.iter().filter_map(told).fold(told(full)?, |sum, retry| sum.then(&retry)))
     }
@@ -104,14 +118,10 @@ impl fmt::Display for Missing {
 }
 
 /// Reads everything that the plan for `job` depends on.
-pub(super) async fn observe(
-    context: &Context,
-    job: &IngestionJob,
-    namespace: &str,
-) -> Result<Observation, ControllerError> {
+pub(super) async fn observe(context: &Context, job: &IngestionJob, namespace: &str) -> Observation {
     let mut seen = Observation::of(runs(context, job, namespace));
     if plan::is_over(job) {
-        return Ok(seen);
+        return seen;
     }
     match seen.runs.last_mut() {
         Some(run) if run.phase == RunPhase::Active => {
@@ -122,9 +132,9 @@ pub(super) async fn observe(
             }
         }
         // only what may be started depends on it
-        _ => seen.missing = missing(&context.shared.client, namespace, &job.spec.source).await?,
+        _ => seen.obstacle = obstacle(&context.shared.client, namespace, &job.spec.source).await,
     }
-    Ok(seen)
+    seen
 }
 
 pub(super) fn runs(context: &Context, job: &IngestionJob, namespace: &str) -> Vec<Run> {
@@ -139,6 +149,13 @@ pub(super) fn runs(context: &Context, job: &IngestionJob, namespace: &str) -> Ve
     };
     let alive = children.iter().filter(|child| child.metadata.deletion_timestamp.is_none());
     alive.filter_map(|child| Run::read(child, &pods_of(&child.name_any()))).collect()
+}
+
+async fn obstacle(client: &Client, namespace: &str, source: &Source) -> Option<Obstacle> {
+    match missing(client, namespace, source).await {
+        Ok(missing) => missing.map(Obstacle::Missing),
+        Err(error) => Some(Obstacle::Unknown { reason: error.reason(), message: error.to_string() }),
+    }
 }
 
 /// The first thing that the source names and the namespace lacks. Reads metadata only, never what a Secret holds.

@@ -9,7 +9,7 @@ use lexigram_api::{
 };
 
 use super::{
-    observe::{Missing, Observation},
+    observe::{Observation, Obstacle},
     validate::{Invalid, validate},
 };
 use crate::{
@@ -30,7 +30,10 @@ const REPORT_GRACE_SECONDS: i64 = 15;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
     /// The object is being deleted: its children go with it.
-    Deleting,
+    Deleting {
+        /// Whether a worker is still there.
+        stopping: bool,
+    },
     /// `ttlSecondsAfterFinished` has passed: the object goes.
     Expired,
     /// The job has ended, and says so: nothing is done, and nothing is done again if its Jobs go.
@@ -49,8 +52,8 @@ pub enum Plan {
     },
     /// The operator is told to start nothing.
     Disabled,
-    /// Something that the spec names does not exist.
-    Blocked(Missing),
+    /// Something that the spec names does not exist, or cannot be looked for.
+    Blocked(Obstacle),
     /// The job waits for a place.
     Queued {
         /// Its position; 1 is next.
@@ -147,8 +150,11 @@ impl Plan {
             _ if kueue => Demand::None,
             Self::Start(_) | Self::Queued { .. } => Demand::Request,
             // a job that goes away, or is being stopped, is at work until its workers have ended
-            Self::Deleting | Self::Running { .. } | Self::Suspended { stopping: true, .. } => Demand::Hold,
-            Self::Expired
+            Self::Deleting { stopping: true } | Self::Running { .. } | Self::Suspended { stopping: true, .. } => {
+                Demand::Hold
+            }
+            Self::Deleting { stopping: false }
+            | Self::Expired
             | Self::Finished { .. }
             | Self::Invalid(_)
             | Self::Suspended { stopping: false, .. }
@@ -168,7 +174,8 @@ impl Plan {
 #[must_use]
 pub fn plan(job: &IngestionJob, seen: &Observation, config: &AiWorkers, now: Timestamp) -> Plan {
     if job.metadata.deletion_timestamp.is_some() {
-        return Plan::Deleting;
+        let at_work = [RunPhase::Active, RunPhase::Suspended { stopping: true }];
+        return Plan::Deleting { stopping: seen.runs.last().is_some_and(|run| at_work.contains(&run.phase)) };
     }
     if let Some(ended) = recorded_end(job) {
         let ttl = job.spec.ttl_seconds_after_finished;
@@ -225,8 +232,8 @@ fn start(job: &IngestionJob, seen: &Observation, config: &AiWorkers, number: Run
     if !config.enabled {
         return Plan::Disabled;
     }
-    if let Some(missing) = &seen.missing {
-        return Plan::Blocked(missing.clone());
+    if let Some(obstacle) = &seen.obstacle {
+        return Plan::Blocked(obstacle.clone());
     }
     let how = match how {
         Launch::Create(_) if config.stub => Launch::Create(Take::Nothing),
@@ -244,7 +251,8 @@ fn after(
     run: &Run,
     ended: Timestamp,
 ) -> Plan {
-    let Some(tally) = run.report().and_then(|_| seen.tally()) else {
+    let reported = run.finisher().is_some_and(|end| end.report.is_some());
+    let Some(tally) = seen.tally().filter(|_| reported) else {
         return unreported(job, seen, config, now, run, ended);
     };
     if tally.failures.retrying > 0 {
@@ -276,7 +284,7 @@ fn unreported(
     run: &Run,
     ended: Timestamp,
 ) -> Plan {
-    if run.workers.last_end.is_some() {
+    if run.finisher().is_some() {
         return Plan::Failed(RunError {
             category: FailureCategory::Configuration,
             reason: "ReportUnreadable".to_owned(),

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use lexigram_api::{
     contract::{DocumentCounts, Progress},
-    resource::{ConditionType, IngestionJob, IngestionJobStatus, condition, set_condition},
+    resource::{ConditionType, IngestionJob, IngestionJobStatus, State, condition, set_condition},
 };
 
 use super::{
@@ -22,6 +22,22 @@ const CONDITIONS: [ConditionType; 5] = [
     ConditionType::Suspended,
     ConditionType::Reconciling,
     ConditionType::Stalled,
+];
+
+/// Reasons of which no event tells: the one before has told it.
+const SILENT: [&str; 3] = ["Running", "RetryRunning", "AwaitingReport"];
+
+/// Reasons that need nobody's attention.
+const EXPECTED: [&str; 9] = [
+    "Queued",
+    "AwaitingAdmission",
+    "Started",
+    "Resumed",
+    "Suspended",
+    "WorkersDisabled",
+    "RetryPending",
+    "RetryStarted",
+    "Completed",
 ];
 
 /// The status that `job` should have. `failed` is the error that stopped the plan from being carried out. What nothing
@@ -83,20 +99,16 @@ pub fn transition(job: &IngestionJob, status: &IngestionJobStatus) -> Option<Tra
     let of = |status: &IngestionJobStatus| condition(&status.conditions, ConditionType::Complete).cloned();
     let before = job.status.as_ref().and_then(of).map(|condition| condition.reason);
     let after = of(status)?;
-    // the start has been told already
-    let silent = ["Running", "RetryRunning", "AwaitingReport"].contains(&after.reason.as_str());
-    if silent || before.as_deref() == Some(after.reason.as_str()) {
+    if SILENT.contains(&after.reason.as_str()) || before.as_deref() == Some(after.reason.as_str()) {
         return None;
     }
-    let warning = [ConditionType::Failed, ConditionType::Stalled]
-        .into_iter()
-        .any(|kind| lexigram_api::resource::is_true(&status.conditions, kind));
+    let warning = !EXPECTED.contains(&after.reason.as_str());
     Some(Transition { warning, reason: after.reason, message: after.message })
 }
 
 /// A worker that has reported once and is silent now is still at work.
 fn is_reporting(previous: &IngestionJobStatus, plan: &Plan) -> bool {
-    matches!(plan, Plan::Running { .. }) && previous.state == Some(lexigram_api::resource::State::Running)
+    matches!(plan, Plan::Running { .. }) && previous.state == Some(State::Running)
 }
 
 fn at_generation(mut status: IngestionJobStatus, job: &IngestionJob) -> IngestionJobStatus {

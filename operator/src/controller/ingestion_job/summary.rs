@@ -5,7 +5,10 @@ use lexigram_api::{
     resource::{ConditionType, State},
 };
 
-use super::plan::{Launch, Plan, Start, Take};
+use super::{
+    observe::Obstacle,
+    plan::{Launch, Plan, Start, Take},
+};
 use crate::{controller::ControllerError, names::RunNumber};
 
 /// A plan in words.
@@ -25,12 +28,6 @@ impl Summary {
     fn new(state: State, holds: &[ConditionType], reason: &str, message: impl Into<String>) -> Self {
         Self { state, holds: holds.to_vec(), reason: reason.to_owned(), message: message.into() }
     }
-
-    /// Whether somebody should act.
-    #[must_use]
-    pub fn is_warning(&self) -> bool {
-        self.holds.iter().any(|kind| matches!(kind, ConditionType::Failed | ConditionType::Stalled))
-    }
 }
 
 /// Says what an error in carrying out a plan means.
@@ -46,7 +43,7 @@ pub fn of_error(error: &ControllerError, state: State) -> Summary {
 pub fn of_plan(plan: &Plan, reporting: bool) -> Option<Summary> {
     use ConditionType::{Complete, Failed, Reconciling, Stalled, Suspended};
     Some(match plan {
-        Plan::Deleting | Plan::Expired | Plan::Finished { .. } => return None,
+        Plan::Deleting { .. } | Plan::Expired | Plan::Finished { .. } => return None,
         Plan::Invalid(invalid) => Summary::new(State::Stalled, &[Stalled], "InvalidSpec", invalid.to_string()),
         Plan::Suspended { .. } => Summary::new(
             State::Suspended,
@@ -60,7 +57,15 @@ pub fn of_plan(plan: &Plan, reporting: bool) -> Option<Summary> {
             "WorkersDisabled",
             "ai_workers.enabled is false in the operator's configuration: nothing new is started until it is true",
         ),
-        Plan::Blocked(missing) => Summary::new(State::Stalled, &[Stalled], missing.reason(), missing.to_string()),
+        Plan::Blocked(Obstacle::Missing(missing)) => {
+            Summary::new(State::Stalled, &[Stalled], missing.reason(), missing.to_string())
+        }
+        Plan::Blocked(Obstacle::Unknown { reason, message }) => Summary::new(
+            State::Stalled,
+            &[Stalled],
+            reason,
+            format!("cannot find out whether what spec.source names is there: {message}; it is tried again"),
+        ),
         Plan::Queued { .. } => Summary::new(
             State::Queued,
             &[Reconciling],

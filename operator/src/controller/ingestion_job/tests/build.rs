@@ -1,0 +1,79 @@
+//! What is made in the cluster, as YAML.
+
+use insta::assert_yaml_snapshot;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::fixtures::*;
+use crate::controller::ingestion_job::{act::owner, build, plan::Take};
+
+#[test]
+fn the_job_of_a_plain_run() {
+    let job = from_config_map();
+    assert_yaml_snapshot!(build::job(&owner(&job).unwrap(), &job.spec, "handbook-r1", &settings()));
+}
+
+#[test]
+fn the_job_with_every_override() {
+    let job = job(json!({
+        "source": {"http": {"urls": ["https://x.example/a.html"], "headersSecretRef": {"name": "token"}}},
+        "activeDeadlineSeconds": 600,
+        "queueName": "team",
+        "worker": {
+            "resources": {"limits": {"memory": "4Gi"}},
+            "nodeSelector": {"disk": "ssd"},
+            "tolerations": [{"key": "batch", "operator": "Exists"}],
+            "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 1, "preference": {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}}]}},
+            "priorityClassName": "low",
+            "schedulerName": "volcano",
+            "serviceAccountName": "ingest",
+            "runtimeClassName": "gvisor",
+            "imagePullSecrets": [{"name": "mine"}, {"name": "pull"}],
+            "labels": {"team": "docs", "app.kubernetes.io/managed-by": "me"},
+            "annotations": {"note": "x"},
+        },
+    }));
+    assert_yaml_snapshot!(build::job(&owner(&job).unwrap(), &job.spec, "handbook-r1", &settings()));
+}
+
+#[test]
+fn the_config_map_of_a_run() {
+    let job = from_config_map();
+    let owner = owner(&job).unwrap();
+    let work_spec = build::work_spec(&owner, &job.spec, "handbook-r1", &Take::Everything);
+    assert_yaml_snapshot!(build::config_map(&owner, &work_spec).unwrap());
+}
+
+#[test]
+fn the_store_claim_belongs_to_nobody() {
+    assert_yaml_snapshot!(build::store_claim("docs", &settings()));
+}
+
+#[rstest]
+#[case::config_map(json!({"configMap": {"name": "guides"}}), "configMap/guides", json!({"type": "Directory", "path": "/source"}))]
+#[case::claim(json!({"persistentVolumeClaim": {"claimName": "files"}}), "persistentVolumeClaim/files",
+    json!({"type": "Directory", "path": "/source"}))]
+#[case::folder_of_a_claim(json!({"persistentVolumeClaim": {"claimName": "files", "path": "docs/manuals/"}}),
+    "persistentVolumeClaim/files/docs/manuals", json!({"type": "Directory", "path": "/source/docs/manuals"}))]
+#[case::http(json!({"http": {"urls": ["https://x.example/a"]}}), "http/handbook", json!({"type": "Http", "urls": ["https://x.example/a"]}))]
+#[case::http_with_headers(json!({"http": {"urls": ["https://x.example/a"], "headersSecretRef": {"name": "t"}}}), "http/handbook",
+    json!({"type": "Http", "urls": ["https://x.example/a"], "headersDirectory": "/etc/lexigram/http-headers"}))]
+#[case::inline(json!({"inline": [{"name": "a.md", "text": "# A"}]}), "inline/handbook",
+    json!({"type": "Inline", "documents": [{"name": "a.md", "text": "# A"}]}))]
+fn sources(#[case] source: Value, #[case] scope: &str, #[case] location: Value) {
+    let job = job(json!({"source": source}));
+    let work_spec = build::work_spec(&owner(&job).unwrap(), &job.spec, "handbook-r1", &Take::Everything);
+    let task = serde_json::to_value(work_spec).unwrap()["task"].clone();
+    assert_eq!(task["scope"], scope);
+    assert_eq!(task["source"], location);
+}
+
+#[rstest]
+#[case(Take::Everything, json!({"type": "Full"}))]
+#[case(Take::Due(at(0)), json!({"type": "Retry", "dueBefore": "2027-01-15T08:00:00Z"}))]
+fn modes(#[case] take: Take, #[case] mode: Value) {
+    let job = job(json!({}));
+    let work_spec = build::work_spec(&owner(&job).unwrap(), &job.spec, "handbook-r1", &take);
+    assert_eq!(serde_json::to_value(work_spec).unwrap()["task"]["mode"], mode);
+}
