@@ -34,10 +34,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{/* What the operator may do where jobs live: as little as its code needs. */}}
 {{- define "lexigram.rules" -}}
-# watched; deleted once ttlSecondsAfterFinished is over
+# watched, read anew where the watch is behind; deleted once ttlSecondsAfterFinished is over
 - apiGroups: [workers.lexigram.dev]
   resources: [ingestionjobs]
-  verbs: [list, watch, delete]
+  verbs: [get, list, watch, delete]
 - apiGroups: [workers.lexigram.dev]
   resources: [ingestionjobs/status]
   verbs: [patch]
