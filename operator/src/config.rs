@@ -19,6 +19,16 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// The one key of the file's top level.
 const SECTION: &str = "ai_workers";
 
+/// The keys below it.
+const KEYS: [&str; 6] = [
+    "enabled",
+    "batch_embedding_concurrency",
+    "document_ingestion_concurrency",
+    "enable_maintenance",
+    "dlq_check_interval",
+    "stub",
+];
+
 /// The running configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AiWorkers {
@@ -112,9 +122,7 @@ impl AiWorkers {
             "dlq_check_interval" => self.dlq_check_interval = number(key, value, 5, 86_400)?,
             "stub" => self.stub = boolean(key, value)?,
             _ => {
-                let known = "enabled, batch_embedding_concurrency, document_ingestion_concurrency, enable_maintenance, \
-                             dlq_check_interval, stub";
-                return Err(ConfigError::UnknownKey { key: format!("{SECTION}.{key}"), known: known.to_owned() });
+                return Err(ConfigError::UnknownKey { key: format!("{SECTION}.{key}"), known: KEYS.join(", ") });
             }
         }
         Ok(())
@@ -203,6 +211,7 @@ fn text(path: &Path) -> Result<String, ConfigError> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
+    use serde_json::json;
 
     use super::*;
 
@@ -278,5 +287,25 @@ mod tests {
 
         fs::remove_file(&path).unwrap();
         assert!(matches!(file.changed(), Some(Err(ConfigError::Unreadable { .. }))));
+    }
+
+    #[test]
+    fn the_charts_defaults_and_ranges_are_these() {
+        let values: Value = serde_saphyr::from_str(include_str!("../../charts/lexigram-workers/values.yaml")).unwrap();
+        let config = |section: &Value| AiWorkers::parse(&json!({ SECTION: section }).to_string());
+        assert_eq!(config(&values[SECTION]).unwrap(), AiWorkers::default());
+        assert_eq!(values[SECTION].as_object().unwrap().len(), KEYS.len());
+
+        let schema = include_str!("../../charts/lexigram-workers/values.schema.json");
+        let schema: Value = serde_json::from_str(schema).unwrap();
+        let keys = schema["properties"][SECTION]["properties"].as_object().unwrap();
+        assert_eq!(keys.len(), KEYS.len());
+        for (key, bounds) in keys {
+            if let (Some(least), Some(most)) = (bounds["minimum"].as_u64(), bounds["maximum"].as_u64()) {
+                let accepts = |number: u64| config(&json!({ key: number })).is_ok();
+                assert!(accepts(least) && accepts(most), "{key}");
+                assert!(!accepts(least - 1) && !accepts(most + 1), "{key}");
+            }
+        }
     }
 }
