@@ -74,6 +74,12 @@ use_engine() {
   fi
 }
 
+# need_engine: starts an engine of our own where none answers.
+need_engine() {
+  if ! engine_is_ours && ! docker info > /dev/null 2>&1; then step 'Start a container engine' "$KIND_DIR/engine.sh"; fi
+  use_engine
+}
+
 # lacks_sys_resource: whether CAP_SYS_RESOURCE (bit 24) is missing, so that no container can be given it.
 lacks_sys_resource() { [ $(( 0x$(awk '/^CapBnd/ { print $2 }' /proc/self/status) >> 24 & 1 )) = 0 ]; }
 

@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
 # demo.sh [cluster=kind|cluster=existing]: from nothing to a document found by its meaning.
 . "$(dirname "$0")/common.sh"
-question='How many days of leave do I get when I become a parent?'
 namespace=default
-claim=lexigram-store
 
 case ${1:-cluster=kind} in
   cluster=kind | kind)
@@ -51,52 +49,20 @@ ingest() {
   wait "$watch" 2> /dev/null || true
 }
 
-# search QUESTION: the worker's own search, in a Pod that mounts the store, on the node of any worker that has it
+# search: the worker's own search, in a Pod that mounts the store
 search() {
-  local pod=handbook-search
-  kubectl --namespace "$namespace" delete pod "$pod" --ignore-not-found > /dev/null
-  kubectl --namespace "$namespace" create --filename - > /dev/null << POD
-apiVersion: v1
-kind: Pod
-metadata:
-  name: $pod
-  labels: {workers.lexigram.dev/store-claim: $claim}
-spec:
-  restartPolicy: Never
-  automountServiceAccountToken: false
-  affinity:
-    podAffinity:
-      requiredDuringSchedulingIgnoredDuringExecution:
-        - topologyKey: kubernetes.io/hostname
-          labelSelector: {matchLabels: {workers.lexigram.dev/store-claim: $claim}}
-  securityContext:
-    runAsNonRoot: true
-    runAsUser: 65532
-    runAsGroup: 65532
-    fsGroup: 65532
-    seccompProfile: {type: RuntimeDefault}
-  containers:
-    - name: search
-      image: $worker_image
-      imagePullPolicy: IfNotPresent
-      args: ["search", "--store", "/store/handbook.db", "$1", "--limit", "3"]
-      securityContext:
-        allowPrivilegeEscalation: false
-        readOnlyRootFilesystem: true
-        capabilities: {drop: [ALL]}
-      volumeMounts:
-        - {name: store, mountPath: /store}
-  volumes:
-    - name: store
-      persistentVolumeClaim: {claimName: $claim}
-POD
-  if ! kubectl --namespace "$namespace" wait "pod/$pod" --for=jsonpath='{.status.phase}'=Succeeded --timeout=60s > /dev/null; then
-    kubectl --namespace "$namespace" describe pod "$pod"
-    kubectl --namespace "$namespace" logs "$pod" || true
-    die 'the search did not end within 60 s'
+  local pod=$REPO/examples/search-pod.yaml
+  kubectl --namespace "$namespace" delete --filename "$pod" --ignore-not-found > /dev/null
+  kubectl set image --local --filename "$pod" --output yaml search="$worker_image" \
+    | kubectl --namespace "$namespace" create --filename - > /dev/null
+  say "    question: $(kubectl --namespace "$namespace" get pod search -o jsonpath='{.spec.containers[0].args[3]}')"
+  if ! kubectl --namespace "$namespace" wait pod/search --for=jsonpath='{.status.phase}'=Succeeded --timeout=60s > /dev/null; then
+    kubectl --namespace "$namespace" describe pod search
+    kubectl --namespace "$namespace" logs search || true
+    die 'the search did not end within 60 s; the Pod is described above'
   fi
-  kubectl --namespace "$namespace" logs "$pod"
-  kubectl --namespace "$namespace" delete pod "$pod" --wait=false > /dev/null
+  kubectl --namespace "$namespace" logs search
+  kubectl --namespace "$namespace" delete pod search --wait=false > /dev/null
 }
 
 # shown NAME COMMAND...: a step whose output is what the demo is about
@@ -111,6 +77,6 @@ shown() {
 begin=$EPOCHREALTIME
 step 'Install the chart' install_chart
 step 'Apply examples/handbook.yaml' kubectl --namespace "$namespace" apply --filename "$REPO/examples/handbook.yaml"
-shown 'Watch the job: kubectl get ij --watch' ingest
-shown "Search: $question" search "$question"
+shown 'Watch the job: kubectl get ij handbook --watch' ingest
+shown 'Search: kubectl apply -f examples/search-pod.yaml' search
 say "==> Done $(seconds "$begin") s after the cluster was ready"

@@ -12,7 +12,7 @@ say "    $(seconds "$start") s"
 timed 'Build the binaries and tests' "$start"
 
 exclusively
-use_engine
+need_engine
 label=dev.lexigram.inputs   # what an image was built from; a file of the same name on the node says what is loaded
 "$KIND_DIR/base-image.sh"
 base=$(cat "$STATE/run/base-image")
@@ -56,3 +56,5 @@ for name in lexigram-operator lexigram-worker; do
   fi
   rm -rf "$context"
 done
+# earlier builds that have lost their name
+docker image prune --force --filter "label=$label" > /dev/null

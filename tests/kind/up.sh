@@ -4,7 +4,7 @@
 exclusively
 start=$EPOCHREALTIME
 
-if ! engine_is_ours && ! docker info > /dev/null 2>&1; then step 'Start a container engine' "$KIND_DIR/engine.sh"; fi
+need_engine
 "$KIND_DIR/tools.sh" kind helm
 "$KIND_DIR/node-image.sh"
 # after the node image: where that is built, kubectl came with it
