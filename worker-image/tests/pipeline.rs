@@ -217,6 +217,15 @@ async fn a_document_that_kills_its_worker_again_and_again_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_report_counts_what_the_archive_does_not_keep() {
+    let workspace = Workspace::new();
+    let task = task(&workspace, |task| task.failure_policy.archive.max_items = 0);
+    let ended = run(source(&[("a.txt", Some("text")), ("empty.txt", Some(""))]), "r1", &task).await;
+    assert_eq!((ended.report.documents.total, ended.report.failures.archived), (2, 1));
+    assert_eq!(rows(&workspace), ["a.txt Done 0 -"]);
+}
+
+#[tokio::test]
 async fn two_runs_over_one_source_do_not_mix() {
     let workspace = Workspace::new();
     let task = task(&workspace, |_| {});

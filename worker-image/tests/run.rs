@@ -103,7 +103,7 @@ fn a_stub_succeeds_at_once() {
 #[test]
 fn progress_can_be_read_and_a_stop_leaves_everything_for_the_next_pod() {
     let workspace = Workspace::new();
-    documents(&workspace, 400);
+    documents(&workspace, 200);
     let mut pod = workspace.pod(&workspace.spec("docs-r1"));
     let mut child = pod.stderr(Stdio::piped()).spawn().unwrap();
     // the log tells the address: the port was for the system to choose
@@ -119,11 +119,11 @@ fn progress_can_be_read_and_a_stop_leaves_everything_for_the_next_pod() {
     let progress = || serde_json::from_str::<Progress>(&get(&address, "/progress")).unwrap();
     wait_until("some documents are done", || progress().documents.done > 0);
     let seen = progress();
-    assert_eq!((seen.run.as_str(), seen.documents.total, seen.contract_version.as_str()), ("docs-r1", 400, "v1alpha1"));
+    assert_eq!((seen.run.as_str(), seen.documents.total, seen.contract_version.as_str()), ("docs-r1", 200, "v1alpha1"));
     assert!(seen.chunks >= i64::from(seen.documents.done) && seen.heartbeat >= seen.started, "{seen:?}");
     assert_eq!(get(&address, "/healthz"), "ok");
     let metrics = get(&address, "/metrics");
-    assert!(metrics.contains("lexigram_worker_documents_listed 400\n"), "{metrics}");
+    assert!(metrics.contains("lexigram_worker_documents_listed 200\n"), "{metrics}");
 
     kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
     let code = child.wait().unwrap().code();
@@ -131,14 +131,14 @@ fn progress_can_be_read_and_a_stop_leaves_everything_for_the_next_pod() {
     assert_eq!(code, Some(143), "{log:?}");
     let report = workspace.report();
     assert!(report.error.is_none() && report.documents.done >= seen.documents.done, "{report:?}");
-    assert!(report.documents.done < 400, "stopped after its end");
+    assert!(report.documents.done < 200, "stopped after its end");
     assert_eq!(count(&workspace.store(), "SELECT count(*) FROM documents WHERE state = 'InFlight' OR attempts > 0"), 0);
 
     let (code, _, log) = run(&mut workspace.pod(&workspace.spec("docs-r1")));
     assert_eq!(code, 0, "{log}");
     let report = workspace.report();
-    assert_eq!((report.documents.total, report.documents.done, report.documents.skipped), (400, 400, 0));
-    assert_eq!(common::contents(&workspace.store()).len(), 400);
+    assert_eq!((report.documents.total, report.documents.done, report.documents.skipped), (200, 200, 0));
+    assert_eq!(common::contents(&workspace.store()).len(), 200);
 }
 
 /// The body of a plain HTTP answer.

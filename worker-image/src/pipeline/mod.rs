@@ -87,6 +87,9 @@ pub async fn ingest_from(
             // where the store cannot tell any more, what was seen last has to do
             let summary = opened.summary().await.unwrap_or_else(|_| RunSummary::from(tracker.progress()));
             tracker.load(&summary);
+            if result.is_ok() {
+                opened.prune_archive().await;
+            }
             Ended::new(run, &summary, result.err().as_ref())
         }
     }

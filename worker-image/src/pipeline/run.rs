@@ -121,8 +121,16 @@ impl<'a> Run<'a> {
         if self.task.mode == Mode::Full && self.task.sync == SyncMode::Mirror {
             self.store.remove_unlisted(&self.key).await?;
         }
-        self.store.prune_archive(&self.task.failure_policy.archive, Timestamp::now()).await?;
         Ok(())
+    }
+
+    /// Forgets archived documents that the policy no longer keeps. After the report, which still counts them; if it
+    /// fails, the next run does it.
+    pub(super) async fn prune_archive(&self) {
+        let policy = &self.task.failure_policy.archive;
+        if let Err(error) = self.store.prune_archive(policy, Timestamp::now()).await {
+            tracing::warn!("the archive of failed documents could not be pruned: {error}");
+        }
     }
 
     /// Counts an attempt for every document that an earlier process had in hand when it died.

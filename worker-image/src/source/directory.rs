@@ -260,8 +260,7 @@ mod tests {
         fs::write(folder.path().join("a.txt"), "a").unwrap();
         // the walk finds this one gone, as any folder that it may not read
         let lost = folder.path().join("lost");
-        let source =
-            Directory { root: lost.clone(), start: lost, filter: NameFilter::new(&[], &[]).unwrap().into() };
+        let source = Directory { root: lost.clone(), start: lost, filter: NameFilter::new(&[], &[]).unwrap().into() };
         let listed: Vec<_> = source.list().collect().await;
         assert!(matches!(listed.as_slice(), [Err(SourceError::Unreadable { .. })]), "{listed:?}");
     }

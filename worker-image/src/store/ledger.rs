@@ -147,7 +147,7 @@ pub struct RunSummary {
     pub tokens: i64,
     /// Bytes fetched in this run.
     pub bytes: i64,
-    /// When the earliest of the retrying documents is due.
+    /// When the earliest of the source's retrying documents is due, whatever run it belongs to.
     pub next_retry: Option<Timestamp>,
     /// The newest failures, newest first.
     pub recent_failures: Vec<DocumentFailure>,

@@ -68,10 +68,15 @@ fn remove_chunks(
     matching: &str,
     values: &[&dyn rusqlite::ToSql],
 ) -> Result<(), StoreError> {
-    transaction
-        .prepare_cached(&format!("DELETE FROM vectors WHERE rowid IN (SELECT id FROM chunks WHERE {matching})"))?
-        .execute(values)?;
-    transaction.prepare_cached(&format!("DELETE FROM chunks WHERE {matching}"))?.execute(values)?;
+    let mut statement = transaction.prepare_cached(&format!("SELECT id FROM chunks WHERE {matching}"))?;
+    let ids: Vec<i64> = statement.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?;
+    // one by one: sqlite-vec finds a single row at once, and reads all of them for `rowid IN (…)`
+    let mut remove_vector = transaction.prepare_cached("DELETE FROM vectors WHERE rowid = ?1")?;
+    let mut remove_chunk = transaction.prepare_cached("DELETE FROM chunks WHERE id = ?1")?;
+    for id in ids {
+        remove_vector.execute([id])?;
+        remove_chunk.execute([id])?;
+    }
     Ok(())
 }
 
@@ -80,14 +85,20 @@ pub(super) fn remove_unlisted(connection: &mut Connection, run: &RunKey) -> Resu
     let of_run = params![run.scope, run.run];
     let unlisted = "document IN (SELECT id FROM documents WHERE scope = ?1 AND run <> ?2)";
     remove_chunks(&transaction, unlisted, of_run)?;
-    let removed = transaction.execute("DELETE FROM documents WHERE scope = ?1 AND run <> ?2", of_run)?;
+    // what had failed from the beginning was never in the store, and is only forgotten
+    let removed: i32 = transaction.query_row(
+        "SELECT count(*) FROM documents WHERE scope = ?1 AND run <> ?2 AND chunks > 0",
+        of_run,
+        |row| row.get(0),
+    )?;
+    transaction.execute("DELETE FROM documents WHERE scope = ?1 AND run <> ?2", of_run)?;
     // added to, not set: an earlier process of this run may have removed some and died before its report
     transaction.execute(
         "UPDATE runs SET deleted = deleted + ?3 WHERE scope = ?1 AND run = ?2",
-        params![run.scope, run.run, i64::try_from(removed).unwrap_or(i64::MAX)],
+        params![run.scope, run.run, removed],
     )?;
     transaction.commit()?;
-    Ok(i32::try_from(removed).unwrap_or(i32::MAX))
+    Ok(removed)
 }
 
 pub(super) fn prune_archive(

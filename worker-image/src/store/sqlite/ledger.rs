@@ -194,8 +194,7 @@ pub(super) fn summary(connection: &mut Connection, run: &RunKey) -> Result<RunSu
              count(*) FILTER (WHERE outcome = 'Failed' AND action = 'Retry'),
              count(*) FILTER (WHERE outcome = 'Failed' AND action = 'Archive'),
              count(*) FILTER (WHERE outcome = 'Failed' AND action = 'Notify'),
-             coalesce(sum(run_chunks), 0), coalesce(sum(run_tokens), 0), coalesce(sum(run_bytes), 0),
-             min(next_attempt) FILTER (WHERE outcome = 'Failed' AND action = 'Retry')
+             coalesce(sum(run_chunks), 0), coalesce(sum(run_tokens), 0), coalesce(sum(run_bytes), 0)
          FROM documents WHERE scope = ?1 AND run = ?2",
         of_run,
         |row| {
@@ -211,13 +210,17 @@ pub(super) fn summary(connection: &mut Connection, run: &RunKey) -> Result<RunSu
                 chunks: row.get(7)?,
                 tokens: row.get(8)?,
                 bytes: row.get(9)?,
-                next_retry: time(row.get(10)?),
+                next_retry: None,
                 recent_failures: Vec::new(),
             })
         },
     )?;
     summary.documents.deleted =
         connection.query_row("SELECT deleted FROM runs WHERE scope = ?1 AND run = ?2", of_run, |row| row.get(0))?;
+    // of the whole source: a retry run leaves those alone that were not due yet, and they must not be forgotten
+    let next_retry =
+        "SELECT min(next_attempt) FROM documents WHERE scope = ?1 AND state = 'Failed' AND action = 'Retry'";
+    summary.next_retry = time(connection.query_row(next_retry, params![run.scope], |row| row.get(0))?);
     let mut statement = connection.prepare_cached(
         "SELECT name, stage, category, reason, message, attempts, action, last_failure FROM documents
          WHERE scope = ?1 AND run = ?2 AND outcome = 'Failed' ORDER BY last_failure DESC, id DESC LIMIT ?3",

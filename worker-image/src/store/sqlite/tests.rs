@@ -216,7 +216,8 @@ async fn a_retry_takes_what_is_due_and_nothing_else() {
     assert_eq!((item.name.as_str(), item.attempts), ("due.md", 1));
     fixture.complete(&item, "x", 1).await;
     assert_eq!(fixture.claim(&retry).await, None);
-    assert_eq!(fixture.store.summary(&retry).await.unwrap().documents.total, 1);
+    let summary = fixture.store.summary(&retry).await.unwrap();
+    assert_eq!((summary.documents.total, summary.next_retry), (1, Some(at(101))));
     assert_eq!(
         fixture.states().await,
         [
