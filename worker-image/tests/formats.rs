@@ -1,15 +1,17 @@
 //! What becomes of real documents of each format, good and bad.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::path::Path;
 
 use lexigram_api::failure::FailureCategory;
 use lexigram_worker::{
     failure::Classified,
-    parse::{Parsed, parse_unprotected},
+    parse::{ParseError, Parsed, parse_unprotected},
 };
 use rstest::rstest;
 
-fn parse(file: &str) -> Result<Parsed, lexigram_worker::parse::ParseError> {
+fn parse(file: &str) -> Result<Parsed, ParseError> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file);
     parse_unprotected(file, None, &std::fs::read(path).unwrap())
 }

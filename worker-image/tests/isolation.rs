@@ -1,5 +1,7 @@
 //! Parsers in processes of their own: a document that crashes, eats memory or hangs fails alone.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::{
     fs,
     path::{Path, PathBuf},
