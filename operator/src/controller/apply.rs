@@ -37,9 +37,12 @@ where
         return Ok(());
     }
     match api.get_metadata_opt(&name).await? {
-        Some(found) if found.metadata.deletion_timestamp.is_some() => Err(ControllerError::BeingDeleted { kind: kind(), name }),
+        Some(found) if found.metadata.deletion_timestamp.is_some() => {
+            Err(ControllerError::BeingDeleted { kind: kind(), name })
+        }
         Some(found) => {
-            let ours = found.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid == owner_uid);
+            let ours =
+                found.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid == owner_uid);
             if ours { Ok(()) } else { Err(ControllerError::NameTaken { kind: kind(), name }) }
         }
         // it has gone since: the next pass creates it

@@ -66,6 +66,7 @@ impl ControllerError {
             Self::Api(error) => match code(error) {
                 Some(403) if is_quota(error) => "QuotaExceeded",
                 Some(401 | 403) => "Forbidden",
+                Some(404) => "NotFound",
                 Some(409) => "Conflict",
                 Some(422) => "Rejected",
                 _ => "ApiServerUnavailable",
@@ -80,6 +81,12 @@ impl ControllerError {
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Api(error) if code(error) == Some(409))
+    }
+
+    /// Whether the object, or its namespace, has gone since it was read.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Api(error) if code(error) == Some(404))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
-use lexigram_api::contract::Report;
+use lexigram_api::contract::{ExitCode, Report};
 
 /// Name of the worker's container.
 pub const CONTAINER: &str = "worker";
@@ -47,6 +47,8 @@ pub struct Ended {
 pub enum Cause {
     /// The process ended with that exit code.
     Exited(i32),
+    /// It was told to stop, by a deletion or a drain, and has kept what it had done.
+    Interrupted,
     /// The kernel killed it because it used more memory than its limit.
     OutOfMemory,
     /// The node put it out; the message says why.
@@ -61,6 +63,7 @@ impl Cause {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Exited(_) => "WorkerFailed",
+            Self::Interrupted => "WorkerInterrupted",
             Self::OutOfMemory => "OOMKilled",
             Self::Evicted(_) => "Evicted",
             Self::Other(_) => "PodFailed",
@@ -72,6 +75,7 @@ impl Cause {
     pub fn story(&self) -> String {
         match self {
             Self::Exited(code) => format!("ended with exit code {code}"),
+            Self::Interrupted => "was told to stop, and kept what it had done".to_owned(),
             Self::OutOfMemory => {
                 "was killed because it used more memory than its limit (OOMKilled); raise spec.worker.resources.limits.memory"
                     .to_owned()
@@ -123,7 +127,8 @@ fn container(pod: &Pod) -> Option<&ContainerStatus> {
 
 fn scheduling_trouble(pod: &Pod) -> Option<Trouble> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let condition = conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
+    let condition =
+        conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
     (condition.reason.as_deref() == Some("Unschedulable")).then(|| Trouble {
         reason: "Unschedulable",
         message: format!("no node takes the worker: {}", condition.message.as_deref().unwrap_or("no reason given")),
@@ -158,6 +163,7 @@ fn ended(pod: &Pod) -> Option<Ended> {
     let cause = match (status.reason.as_deref(), terminated) {
         (Some("Evicted"), _) => Cause::Evicted(said(&status.message)),
         (_, Some(end)) if end.reason.as_deref() == Some("OOMKilled") => Cause::OutOfMemory,
+        (_, Some(end)) if end.exit_code == i32::from(ExitCode::Interrupted.code()) => Cause::Interrupted,
         (_, Some(end)) => Cause::Exited(end.exit_code),
         (Some(reason), None) => Cause::Other(format!("{reason}: {}", said(&status.message))),
         (None, None) => Cause::Other(said(&status.message)),

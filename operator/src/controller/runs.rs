@@ -114,15 +114,18 @@ impl Run {
             return RunError {
                 category: FailureCategory::Timeout,
                 reason: "DeadlineExceeded".to_owned(),
-                message: "the run was active longer than spec.activeDeadlineSeconds and was stopped; what it stored stays"
-                    .to_owned(),
+                message:
+                    "the run was active longer than spec.activeDeadlineSeconds and was stopped; what it stored stays"
+                        .to_owned(),
             };
         }
         if let Some(error) = self.last_report().and_then(|report| report.error.clone()) {
             return error;
         }
         let (category, reason) = match (reason, self.workers.last_end.as_ref().map(|end| &end.cause)) {
-            ("BackoffLimitExceeded", Some(Cause::OutOfMemory)) => (FailureCategory::ResourceExhausted, "BackoffLimitExceeded"),
+            ("BackoffLimitExceeded", Some(Cause::OutOfMemory)) => {
+                (FailureCategory::ResourceExhausted, "BackoffLimitExceeded")
+            }
             ("BackoffLimitExceeded", _) => (FailureCategory::Unknown, "BackoffLimitExceeded"),
             _ => (FailureCategory::Unknown, "WorkerFailed"),
         };

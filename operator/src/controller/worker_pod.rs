@@ -208,11 +208,8 @@ fn container(overrides: &WorkerOverrides, mounts: Vec<VolumeMount>, settings: &S
         failure_threshold: Some(failures),
         ..Default::default()
     };
-    let scratch = |name: &str| EnvVar {
-        name: name.to_owned(),
-        value: Some(SCRATCH_PATH.to_owned()),
-        ..Default::default()
-    };
+    let scratch =
+        |name: &str| EnvVar { name: name.to_owned(), value: Some(SCRATCH_PATH.to_owned()), ..Default::default() };
     Container {
         name: CONTAINER.to_owned(),
         image: Some(settings.worker_image.clone()),

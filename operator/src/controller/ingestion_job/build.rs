@@ -29,7 +29,9 @@ use crate::{
 #[must_use]
 pub fn work_spec(owner: &Owner, spec: &IngestionJobSpec, run: &str, take: &Take) -> WorkSpec {
     let mode = match take {
-        Take::Nothing => return WorkSpec { contract_version: CONTRACT_VERSION.to_owned(), run: run.to_owned(), task: Task::Stub },
+        Take::Nothing => {
+            return WorkSpec { contract_version: CONTRACT_VERSION.to_owned(), run: run.to_owned(), task: Task::Stub };
+        }
         Take::Everything => Mode::Full,
         Take::Due(due_before) => Mode::Retry { due_before: *due_before },
     };

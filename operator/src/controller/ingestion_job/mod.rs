@@ -12,8 +12,10 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
-
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt, future, stream};
 use jiff::Timestamp;
@@ -31,7 +33,10 @@ use serde_json::json;
 use tokio::sync::{OnceCell, watch as channel};
 use tokio_util::sync::CancellationToken;
 
-use self::{observe::Observation, plan::{Demand, Plan}};
+use self::{
+    observe::Observation,
+    plan::{Demand, Plan},
+};
 use super::{
     ControllerError, Shared,
     events::Events,
@@ -119,6 +124,7 @@ async fn reconcile(job: Arc<IngestionJob>, context: Arc<Context>) -> Result<Acti
     context.shared.metrics.reconciled(KIND, begun.elapsed(), result.is_ok());
     match result {
         Err(error) if error.is_conflict() => Ok(Action::requeue(Duration::from_secs(1))),
+        Err(error) if error.is_not_found() => Ok(Action::await_change()),
         other => other,
     }
 }
@@ -136,33 +142,57 @@ async fn pass(job: &IngestionJob, context: &Context, now: Timestamp) -> Result<A
             context.leave(&key);
         }
     }
-    let status = status::project(job, &seen, &plan, applied.as_ref().err(), now);
     let stays = !matches!(plan, Plan::Deleting { .. } | Plan::Expired);
-    if stays && job.status.as_ref() != Some(&status) {
-        write_status(context, job, &key, &status).await?;
-        if let Some(transition) = status::transition(job, &status) {
-            context.events.publish(&job.object_ref(&()), &transition).await;
-        }
+    if stays {
+        let project = |job: &IngestionJob| status::project(job, &seen, &plan, applied.as_ref().err(), now);
+        tell(context, job, &key, project).await?;
     }
     applied?;
     Ok(next(&plan, now))
 }
 
-/// Replaces the status, unless the object has changed since it was read.
-async fn write_status(
+/// Writes the status that the object should have, if it differs, and the event of the transition.
+async fn tell(
     context: &Context,
     job: &IngestionJob,
     (namespace, name): &Key,
-    status: &IngestionJobStatus,
+    project: impl Fn(&IngestionJob) -> IngestionJobStatus,
 ) -> Result<(), ControllerError> {
     let api: Api<IngestionJob> = Api::namespaced(context.shared.client.clone(), namespace);
+    match write_status(context, &api, job, &project(job)).await {
+        Err(error) if error.is_conflict() => {
+            // the cache was behind: what has been done is told all the same, unless the plan was made for another spec
+            let fresh = api.get(name).await?;
+            let same = fresh.uid() == job.uid() && fresh.metadata.generation == job.metadata.generation;
+            if !same || plan::is_over(&fresh) {
+                return Err(error);
+            }
+            write_status(context, &api, &fresh, &project(&fresh)).await
+        }
+        result => result,
+    }
+}
+
+/// Replaces the status if it differs, unless the object has changed since it was read.
+async fn write_status(
+    context: &Context,
+    api: &Api<IngestionJob>,
+    job: &IngestionJob,
+    status: &IngestionJobStatus,
+) -> Result<(), ControllerError> {
+    if job.status.as_ref() == Some(status) {
+        return Ok(());
+    }
     let patch = json!({
         "apiVersion": IngestionJob::api_version(&()),
         "kind": IngestionJob::kind(&()),
-        "metadata": {"name": name, "namespace": namespace, "resourceVersion": job.resource_version()},
+        "metadata": {"name": job.name_any(), "resourceVersion": job.resource_version()},
         "status": status,
     });
-    api.patch_status(name, &PatchParams::apply(OPERATOR).force(), &Patch::Apply(patch)).await?;
+    api.patch_status(&job.name_any(), &PatchParams::apply(OPERATOR).force(), &Patch::Apply(patch)).await?;
+    if let Some(transition) = status::transition(job, status) {
+        context.events.publish(&job.object_ref(&()), &transition).await;
+    }
     Ok(())
 }
 
@@ -266,7 +296,13 @@ impl Context {
     }
 
     /// Logs and counts what came of a reconcile.
-    fn note(&self, outcome: Result<(ObjectRef<IngestionJob>, Action), RuntimeError<ControllerError, kube::runtime::watcher::Error>>) {
+    fn note(
+        &self,
+        outcome: Result<
+            (ObjectRef<IngestionJob>, Action),
+            RuntimeError<ControllerError, kube::runtime::watcher::Error>,
+        >,
+    ) {
         match outcome {
             Ok((object, action)) => tracing::debug!(%object, ?action, "reconciled"),
             Err(RuntimeError::ObjectNotFound(object)) => {

@@ -12,8 +12,7 @@ use lexigram_api::resource::{IngestionJob, Source};
 use super::{Context, counts::Tally, plan};
 use crate::{
     controller::{
-        ControllerError,
-        apply,
+        ControllerError, apply,
         pods::Worker,
         runs::{Run, RunPhase},
     },
@@ -113,7 +112,11 @@ impl fmt::Display for Missing {
             ReferenceKind::Claim => ("spec.source.persistentVolumeClaim.claimName", "PersistentVolumeClaim"),
             ReferenceKind::Secret => ("spec.source.http.headersSecretRef.name", "Secret"),
         };
-        write!(f, "{field}: there is no {kind} '{}' in this namespace; create it, and the job starts by itself", self.name)
+        write!(
+            f,
+            "{field}: there is no {kind} '{}' in this namespace; create it, and the job starts by itself",
+            self.name
+        )
     }
 }
 

@@ -51,7 +51,7 @@ pub fn project(
     now: Timestamp,
 ) -> IngestionJobStatus {
     let previous = job.status.clone().unwrap_or_default();
-    let reporting = seen.runs.last().is_some_and(|run| run.progress.is_some()) || is_reporting(&previous, plan);
+    let reporting = seen.tally().is_some() || is_reporting(&previous, plan);
     let Some(planned) = summary::of_plan(plan, reporting) else { return at_generation(previous, job) };
     let summary = failed.map_or(planned.clone(), |error| summary::of_error(error, planned.state));
     let ended = summary.holds.iter().any(|kind| matches!(kind, ConditionType::Complete | ConditionType::Failed));

@@ -92,9 +92,12 @@ pub fn of_plan(plan: &Plan, reporting: bool) -> Option<Summary> {
             };
             Summary::new(state, &[Reconciling], reason, message)
         }
-        Plan::AwaitingReport => {
-            Summary::new(State::Running, &[Reconciling], "AwaitingReport", "the run has ended; its report is being read")
-        }
+        Plan::AwaitingReport => Summary::new(
+            State::Running,
+            &[Reconciling],
+            "AwaitingReport",
+            "the run has ended; its report is being read",
+        ),
         Plan::RetryPending { retrying, .. } => Summary::new(
             State::Recovering,
             &[Reconciling],

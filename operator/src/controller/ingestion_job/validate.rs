@@ -9,7 +9,9 @@ const REGEX_BYTES: usize = 1 << 20;
 
 /// A field that cannot be used as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: '{value}' is no {expected} ({problem}); correct it in a new IngestionJob, since the field is immutable")]
+#[error(
+    "{field}: '{value}' is no {expected} ({problem}); correct it in a new IngestionJob, since the field is immutable"
+)]
 pub struct Invalid {
     /// Path of the field.
     pub field: String,
@@ -92,7 +94,10 @@ mod tests {
         let owned = |globs: &[&str]| globs.iter().map(ToString::to_string).collect();
         let source = Source { include: owned(include), exclude: owned(exclude), ..Default::default() };
         let invalid = validate(&spec(source, rules)).unwrap_err();
-        assert_eq!(invalid.to_string(), format!("{message}; correct it in a new IngestionJob, since the field is immutable"));
+        assert_eq!(
+            invalid.to_string(),
+            format!("{message}; correct it in a new IngestionJob, since the field is immutable")
+        );
     }
 
     #[test]

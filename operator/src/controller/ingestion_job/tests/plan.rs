@@ -81,7 +81,10 @@ fn a_retry_starts_at_the_tick_after_it_is_due_and_takes_what_is_due_then() {
 
 #[test]
 fn a_retry_that_mends_everything_completes_the_job() {
-    let retry = run(&kube_job("handbook-retry1", 130, false, complete(140)), &[finished(&report("handbook-retry1", 2, [0, 0, 0]))]);
+    let retry = run(
+        &kube_job("handbook-retry1", 130, false, complete(140)),
+        &[finished(&report("handbook-retry1", 2, [0, 0, 0]))],
+    );
     let runs = seen(vec![retry, ended(&report("handbook-r1", 3, [2, 0, 0]))]);
     assert_eq!(planned(&job(json!({})), &runs, 150), Plan::Completed { archived: 0 });
 }

@@ -147,10 +147,12 @@ async fn passes(job: &IngestionJob, jobs: Vec<Job>, pods: Vec<Arc<Pod>>, now: i6
             }
             let (code, answer) = call.answer;
             // what is created comes back as it was sent
-            let answer = if call.method == "POST" && code == 200 { body.to_vec() } else { answer.to_string().into_bytes() };
+            let answer =
+                if call.method == "POST" && code == 200 { body.to_vec() } else { answer.to_string().into_bytes() };
             send.send_response(Response::builder().status(code).body(Body::from(answer)).unwrap());
         }
-        let unexpected = handle.next_request().await.map(|(request, _)| format!("{} {}", request.method(), request.uri()));
+        let unexpected =
+            handle.next_request().await.map(|(request, _)| format!("{} {}", request.method(), request.uri()));
         assert_eq!(unexpected, None, "unexpected call");
     });
     let result = pass(job, &context, at(now)).await;
@@ -165,7 +167,9 @@ async fn a_new_job_gets_claim_work_spec_and_job_in_this_order() {
         get(format!("{CLAIMS}/lexigram-store")).not_found(),
         Call::new("POST", CLAIMS).sends("/metadata/name", json!("lexigram-store")),
         Call::new("POST", CONFIG_MAPS).sends("/metadata/name", json!("handbook-r1")),
-        Call::new("POST", JOBS).sends("/metadata/name", json!("handbook-r1")).sends("/metadata/ownerReferences/0/uid", json!(OUR_UID)),
+        Call::new("POST", JOBS)
+            .sends("/metadata/name", json!("handbook-r1"))
+            .sends("/metadata/ownerReferences/0/uid", json!(OUR_UID)),
         status_says("Started"),
         event("Started"),
     ];
@@ -205,7 +209,11 @@ async fn what_belongs_to_somebody_else_is_left_alone_and_told() {
 async fn a_quota_that_is_exceeded_is_told() {
     let calls = vec![
         get(format!("{CLAIMS}/lexigram-store")).not_found(),
-        Call::new("POST", CLAIMS).refused(403, "Forbidden", "persistentvolumeclaims \"lexigram-store\" is forbidden: exceeded quota: small"),
+        Call::new("POST", CLAIMS).refused(
+            403,
+            "Forbidden",
+            "persistentvolumeclaims \"lexigram-store\" is forbidden: exceeded quota: small",
+        ),
         status_says("QuotaExceeded"),
         event("QuotaExceeded"),
     ];
@@ -237,7 +245,8 @@ async fn nothing_changed_means_no_call() {
 
 #[tokio::test]
 async fn suspend_suspends_the_job_and_resume_lets_it_go_on() {
-    let patched = || Call::new("PATCH", format!("{JOBS}/handbook-r1")).answers(json!({"metadata": {"name": "handbook-r1"}}));
+    let patched =
+        || Call::new("PATCH", format!("{JOBS}/handbook-r1")).answers(json!({"metadata": {"name": "handbook-r1"}}));
     let suspended = job(json!({"suspend": true}));
     let calls = vec![patched().sends("/spec/suspend", json!(true)), status_says("Suspended"), event("Suspended")];
     let at_work = kube_job("handbook-r1", 1, false, active());
@@ -256,16 +265,43 @@ async fn an_expired_job_is_deleted_and_its_status_left_alone() {
         }))
         .unwrap(),
     );
-    let calls = vec![Call::new("DELETE", format!("{OBJECTS}/handbook")).sends("/preconditions/uid", json!(OUR_UID)).answers(
-        json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}),
-    )];
+    let calls = vec![
+        Call::new("DELETE", format!("{OBJECTS}/handbook"))
+            .sends("/preconditions/uid", json!(OUR_UID))
+            .answers(json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})),
+    ];
     assert!(passes(&object, vec![], vec![], 100, calls).await);
 }
 
+fn conflict() -> Call {
+    Call::new("PATCH", format!("{OBJECTS}/handbook/status")).refused(409, "Conflict", "the object has been modified")
+}
+
+fn fresh(generation: i64, status: Value) -> Call {
+    let mut fresh = serde_json::to_value(job(json!({"suspend": true}))).unwrap();
+    fresh["metadata"]["generation"] = json!(generation);
+    fresh["metadata"]["resourceVersion"] = json!("8");
+    fresh["status"] = status;
+    Call::new("GET", format!("{OBJECTS}/handbook")).answers(fresh)
+}
+
 #[tokio::test]
-async fn a_change_in_between_is_no_overwrite() {
-    let calls = vec![
-        Call::new("PATCH", format!("{OBJECTS}/handbook/status")).refused(409, "Conflict", "the object has been modified"),
-    ];
+async fn a_cache_that_is_behind_hides_no_transition() {
+    let write = status_says("Suspended").sends("/metadata/resourceVersion", json!("8"));
+    let write = Call { sends: write.sends.into_iter().skip(1).collect(), ..write };
+    let calls = vec![conflict(), fresh(1, json!({"state": "Queued"})), write, event("Suspended")];
+    assert!(passes(&job(json!({"suspend": true})), vec![], vec![], 1, calls).await);
+}
+
+#[tokio::test]
+async fn an_edit_in_between_is_planned_for_anew() {
+    let calls = vec![conflict(), fresh(2, json!({}))];
+    assert!(!passes(&job(json!({"suspend": true})), vec![], vec![], 1, calls).await);
+}
+
+#[tokio::test]
+async fn a_recorded_end_is_not_undone_by_a_cache_that_is_behind() {
+    let complete = json!({"type": "Complete", "status": "True", "reason": "Completed", "message": "", "lastTransitionTime": at(60).to_string()});
+    let calls = vec![conflict(), fresh(1, json!({"conditions": [complete]}))];
     assert!(!passes(&job(json!({"suspend": true})), vec![], vec![], 1, calls).await);
 }

@@ -27,8 +27,12 @@ fn shown(job: &IngestionJob, seen: &Observation, now: i64) -> IngestionJobStatus
 
 /// The conditions that are True, and the reason of all.
 fn told(status: &IngestionJobStatus) -> (Vec<&str>, &str) {
-    let holds: Vec<&str> =
-        status.conditions.iter().filter(|condition| condition.status == "True").map(|condition| condition.type_.as_str()).collect();
+    let holds: Vec<&str> = status
+        .conditions
+        .iter()
+        .filter(|condition| condition.status == "True")
+        .map(|condition| condition.type_.as_str())
+        .collect();
     (holds, status.conditions[0].reason.as_str())
 }
 
@@ -47,6 +51,7 @@ fn at_work(pod_state: Value) -> Run {
 #[case::image(json!({}), vec![at_work(json!({"waiting": {"reason": "ImagePullBackOff"}}))], State::Stalled, &["Stalled"], "ImagePullFailed")]
 #[case::config(json!({}), vec![at_work(json!({"waiting": {"reason": "CreateContainerConfigError"}}))], State::Stalled, &["Stalled"], "CreateContainerFailed")]
 #[case::killed(json!({}), vec![at_work(json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}}))], State::Starting, &["Reconciling"], "OOMKilled")]
+#[case::interrupted(json!({}), vec![at_work(json!({"terminated": {"exitCode": 143}}))], State::Starting, &["Reconciling"], "WorkerInterrupted")]
 #[case::retries(json!({}), vec![ended(&report("handbook-r1", 3, [1, 0, 0]))], State::Recovering, &["Reconciling"], "RetryPending")]
 #[case::dead(json!({}), vec![ended(&report("handbook-r1", 3, [0, 0, 1]))], State::Stalled, &["Stalled"], "DeadLettersNotified")]
 #[case::done(json!({}), vec![ended(&report("handbook-r1", 3, [0, 0, 0]))], State::Complete, &["Complete"], "Completed")]
@@ -135,7 +140,9 @@ fn the_end_is_recorded_once_and_follows_edits() {
 #[test]
 fn a_refused_key_fails_and_stalls() {
     use lexigram_api::failure::FailureCategory::Authentication;
-    let said = error_report("handbook-r1", Authentication, "CredentialsRefused", "401 from https://x").to_termination_message().unwrap();
+    let said = error_report("handbook-r1", Authentication, "CredentialsRefused", "401 from https://x")
+        .to_termination_message()
+        .unwrap();
     let failed = kube_job("handbook-r1", 1, false, failed("PodFailurePolicy", "exit code 77"));
     let status = shown(&job(json!({})), &seen(vec![run(&failed, &[crashed("handbook-r1", 77, "Error", &said)])]), 70);
     assert_eq!(status.state, Some(State::Failed));
@@ -181,7 +188,10 @@ fn each_transition_is_one_event() {
     assert_eq!(tell(vec![], 1), Some(("Started".to_owned(), false)));
     assert_eq!(tell(vec![], 2), None);
     assert_eq!(tell(vec![at_work()], 6), None, "the start has been told");
-    assert_eq!(tell(vec![ended(&report("handbook-r1", 3, [0, 1, 0]))], 61), Some(("CompletedWithFailures".to_owned(), true)));
+    assert_eq!(
+        tell(vec![ended(&report("handbook-r1", 3, [0, 1, 0]))], 61),
+        Some(("CompletedWithFailures".to_owned(), true))
+    );
     assert_eq!(tell(vec![], 62), None);
 }
 
