@@ -43,7 +43,8 @@ ingest() {
     --timeout=300s > /dev/null; then
     kill "$watch"
     kubectl --namespace "$namespace" describe ingestionjobs.workers.lexigram.dev handbook
-    die 'the job did not complete within 300 s; its conditions above say why'
+    kubectl --namespace lexigram-system logs deployment/lexigram-operator --tail=10
+    die 'the job did not complete within 300 s; what the job and the operator say is above'
   fi
   kill "$watch"
   wait "$watch" 2> /dev/null || true

@@ -1,1 +1,24 @@
-//! tests
+//! Harness of the suites that run on a real cluster, through the chart.
+//!
+//! Every test is a [`sandbox`]: a random namespace that enforces the `restricted` Pod Security Standard, with a release
+//! of its own that watches this namespace only, so that no test disturbs another one. A failed test shows what was in its
+//! namespace before that is deleted.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod cluster;
+pub mod corpus;
+mod fault_server;
+mod files;
+mod helm;
+mod sandbox;
+mod store;
+mod wait;
+
+pub use cluster::{ProgramError, kubectl};
+pub use fault_server::{Answer, FaultServer};
+pub use files::fixture;
+pub use helm::{Release, base_release};
+pub use sandbox::{OPERATORS, Sandbox, WORKERS, bare, condition_of, sandbox};
+pub use store::{Hit, StoredDocument};
+pub use wait::{BOUND, until, until_object};

@@ -1,0 +1,111 @@
+//! A web server in the test's process that fails as told: what a source on the network does on a bad day. Serves HTTP on
+//! the one address of this machine by which the cluster's nodes are reached.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::{IpAddr, SocketAddr, UdpSocket},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, StatusCode, Uri},
+    response::Response,
+};
+use futures::stream;
+use k8s_openapi::api::core::v1::Node;
+use kube::{Api, Client};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// What the server answers.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// That status, and nothing else.
+    Status(u16),
+    /// A text.
+    Text(String),
+    /// A text for those that send this value of `Authorization`, else 401.
+    TextFor(String, String),
+    /// So many mebibytes of text, without saying beforehand how many.
+    Endless(usize),
+}
+
+type Script = Arc<Mutex<BTreeMap<String, VecDeque<Answer>>>>;
+
+/// A running server; it ends when this is dropped.
+pub struct FaultServer {
+    address: SocketAddr,
+    script: Script,
+    task: JoinHandle<()>,
+}
+
+impl FaultServer {
+    /// Starts a server that pods reach.
+    ///
+    /// # Panics
+    /// If no node of the cluster can be reached from here, or no port be had.
+    pub async fn start(client: &Client) -> Self {
+        let nodes = Api::<Node>::all(client.clone()).list(&Default::default()).await.unwrap();
+        let addresses = nodes.items.iter().filter_map(|node| node.status.as_ref()?.addresses.as_ref()).flatten();
+        let mut internal = addresses.filter(|address| address.type_ == "InternalIP");
+        let node: IpAddr = internal.next().expect("no node has an InternalIP").address.parse().unwrap();
+        // no packet is sent: this only asks which of our addresses the way to the node begins at
+        let probe = UdpSocket::bind("0.0.0.0:0").unwrap();
+        probe.connect((node, 9)).unwrap();
+        let listener = TcpListener::bind((probe.local_addr().unwrap().ip(), 0)).await.unwrap();
+        let (address, script) = (listener.local_addr().unwrap(), Script::default());
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&script));
+        let task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                println!("the fault server has ended: {error}");
+            }
+        });
+        Self { address, script, task }
+    }
+
+    /// The URL at which these answers are given, one after the other; the last one again and again.
+    pub fn serve(&self, path: &str, answers: impl IntoIterator<Item = Answer>) -> String {
+        let answers = answers.into_iter().collect();
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), answers);
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for FaultServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn answer(State(script): State<Script>, uri: Uri, headers: HeaderMap) -> Response {
+    let answer = {
+        let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
+        script
+            .get_mut(uri.path())
+            .and_then(|answers| if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() })
+    };
+    let (status, body) = match answer {
+        None => (StatusCode::NOT_FOUND, Body::empty()),
+        Some(Answer::Status(status)) => (StatusCode::from_u16(status).unwrap_or_default(), Body::empty()),
+        Some(Answer::Text(text)) => (StatusCode::OK, Body::from(text)),
+        Some(Answer::TextFor(credentials, text)) => {
+            let given = headers.get("authorization").and_then(|value| value.to_str().ok());
+            if given == Some(&credentials) {
+                (StatusCode::OK, Body::from(text))
+            } else {
+                (StatusCode::UNAUTHORIZED, Body::empty())
+            }
+        }
+        Some(Answer::Endless(mebibytes)) => (StatusCode::OK, endless(mebibytes)),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+fn endless(mebibytes: usize) -> Body {
+    let part = Bytes::from("All work and no play.\n".repeat(1 << 16).split_at(1 << 20).0.to_owned());
+    Body::from_stream(stream::iter((0..mebibytes).map(move |_| Ok::<_, std::io::Error>(part.clone()))))
+}

@@ -1,0 +1,231 @@
+//! A namespace for one test, and what tests do in it. Creates, reads and deletes objects.
+
+use std::{env, fmt::Debug, panic::AssertUnwindSafe};
+
+use futures::FutureExt;
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{ConfigMap, Namespace, Pod},
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    core::NamespaceResourceScope,
+    runtime::watcher::Config,
+};
+use lexigram_api::resource::{ConditionType, IngestionJob, State, condition};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    cluster::{self, kubectl},
+    helm::{Release, base_release},
+    wait::{until, until_object},
+};
+
+/// Labels of the operator's pods.
+pub const OPERATORS: &str = "app.kubernetes.io/name=lexigram-operator";
+/// Labels of the pods of runs.
+pub const WORKERS: &str = "batch.kubernetes.io/job-name";
+
+/// Name of the suites as a field manager.
+const MANAGER: &str = "lexigram-tests";
+
+/// A random namespace.
+pub struct Sandbox {
+    /// A client of the cluster.
+    pub client: Client,
+    /// Name of the namespace.
+    pub namespace: String,
+}
+
+/// Runs `scenario` in a namespace with a release that watches it, installed with `values`.
+///
+/// # Panics
+/// If the scenario does, after showing what the namespace holds.
+pub fn sandbox(values: Value, scenario: impl AsyncFnOnce(&Sandbox)) {
+    bare(async |it| {
+        it.release(&values);
+        scenario(it).await;
+    });
+}
+
+/// Runs `scenario` in a namespace that nothing watches.
+///
+/// # Panics
+/// As [`sandbox`].
+pub fn bare(scenario: impl AsyncFnOnce(&Sandbox)) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let sandbox = Sandbox::open().await;
+        let outcome = AssertUnwindSafe(scenario(&sandbox)).catch_unwind().await;
+        if outcome.is_err() {
+            sandbox.show();
+        }
+        sandbox.close().await;
+        if let Err(panic) = outcome {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+impl Sandbox {
+    async fn open() -> Self {
+        let client = cluster::client().await;
+        base_release(&client).await;
+        let id = Uuid::new_v4().simple().to_string();
+        let namespace = format!("lexigram-test-{}", id.split_at(8).0);
+        let labels = [("pod-security.kubernetes.io/enforce".to_owned(), "restricted".to_owned())];
+        let mut object = Namespace::default();
+        object.metadata.name = Some(namespace.clone());
+        object.metadata.labels = Some(labels.into());
+        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
+        Self { client, namespace }
+    }
+
+    /// Deletes the namespace with everything in it, without waiting for that; LEXIGRAM_TEST_KEEP=1 keeps it.
+    async fn close(&self) {
+        if env::var_os("LEXIGRAM_TEST_KEEP").is_some() {
+            println!("the namespace {} is kept", self.namespace);
+            return;
+        }
+        let namespaces = Api::<Namespace>::all(self.client.clone());
+        if let Err(error) = namespaces.delete(&self.namespace, &DeleteParams::default()).await {
+            println!("the namespace {} could not be deleted: {error}", self.namespace);
+        }
+    }
+
+    /// Prints what a person needs to understand a failure.
+    fn show(&self) {
+        println!("---- namespace {}", self.namespace);
+        for arguments in [
+            "get ingestionjobs,jobs,pods,persistentvolumeclaims --output wide",
+            "get ingestionjobs --output yaml",
+            "get events --sort-by .metadata.creationTimestamp",
+            "logs --selector app.kubernetes.io/name=lexigram-operator --tail 100",
+            "logs --selector batch.kubernetes.io/job-name --tail 40 --prefix",
+        ] {
+            let line = ["--namespace", &self.namespace].into_iter().chain(arguments.split(' ')).collect::<Vec<_>>();
+            println!("---- kubectl {arguments}");
+            match kubectl(&line) {
+                Ok(said) => println!("{said}"),
+                Err(error) => println!("{error}"),
+            }
+        }
+    }
+
+    /// Installs or upgrades the release of this namespace. A changed configuration takes effect when the operator reads
+    /// it again; a changed image or setting replaces the operator.
+    pub fn release(&self, values: &Value) -> Release {
+        let mut values = values.clone();
+        values["watchNamespaces"] = json!([self.namespace]);
+        values["crds"] = json!({"install": false});
+        let release = Release::within(&self.namespace);
+        release.install(&values);
+        release
+    }
+
+    /// The objects of one kind in the namespace.
+    #[must_use]
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates an object.
+    pub async fn create<K>(&self, object: &K) -> K
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        self.api::<K>().create(&PostParams::default(), object).await.unwrap()
+    }
+
+    /// Creates the IngestionJob `name` as a user would write it.
+    pub async fn ingest(&self, name: &str, spec: Value) -> IngestionJob {
+        let manifest = json!({
+            "apiVersion": "workers.lexigram.dev/v1alpha1", "kind": "IngestionJob",
+            "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
+        });
+        let parameters = PatchParams::apply(MANAGER).validation_strict();
+        self.api().patch(name, &parameters, &Patch::Apply(manifest)).await.unwrap()
+    }
+
+    /// Changes an IngestionJob.
+    pub async fn change(&self, name: &str, spec: Value) -> IngestionJob {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.api().patch(name, &PatchParams::default(), &patch).await.unwrap()
+    }
+
+    /// Creates a ConfigMap from file names and contents.
+    pub async fn config_map(&self, name: &str, files: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        let mut map = ConfigMap::default();
+        map.metadata.name = Some(name.to_owned());
+        map.binary_data = Some(files.into_iter().map(|(name, content)| (name, ByteString(content))).collect());
+        self.create(&map).await;
+    }
+
+    /// Waits for an IngestionJob until `found` makes something of it.
+    pub async fn until_job<T>(&self, name: &str, what: &str, found: impl FnMut(&IngestionJob) -> Option<T>) -> T {
+        until_object(self.api(), name, what, found).await
+    }
+
+    /// Waits until a condition of an IngestionJob is True.
+    pub async fn until_true(&self, name: &str, kind: ConditionType) -> IngestionJob {
+        let what = format!("is {}", kind.as_str());
+        self.until_job(name, &what, |job| (condition_of(job, kind)?.status == "True").then(|| job.clone())).await
+    }
+
+    /// Waits until an IngestionJob is in that state, for that reason.
+    pub async fn until_state(&self, name: &str, state: State, reason: &str) -> IngestionJob {
+        let what = format!("is {} because of {reason}", state.as_str());
+        self.until_job(name, &what, |job| {
+            let current = condition_of(job, ConditionType::Complete)?;
+            (job.status.as_ref()?.state == Some(state) && current.reason == reason).then(|| job.clone())
+        })
+        .await
+    }
+
+    /// Waits until a run has ingested documents and has as many left to do.
+    pub async fn until_midway(&self, name: &str) -> IngestionJob {
+        self.until_job(name, "is midway through its documents", |job| {
+            let documents = job.status.as_ref()?.documents.as_ref()?;
+            (documents.done > 0 && documents.done * 2 < documents.total).then(|| job.clone())
+        })
+        .await
+    }
+
+    /// Waits until an IngestionJob is no longer there.
+    pub async fn until_gone(&self, name: &str) {
+        let config = Config::default().fields(&format!("metadata.name={name}"));
+        until(self.api::<IngestionJob>(), config, &format!("{name} is gone"), |jobs| jobs.is_empty().then_some(()))
+            .await;
+    }
+
+    /// Waits until no worker of a job is there.
+    pub async fn until_no_workers(&self) {
+        let workers = Config::default().labels(WORKERS);
+        until(self.api::<Pod>(), workers, "no worker is there", |pods| pods.is_empty().then_some(())).await;
+    }
+
+    /// Deletes the pods with these labels as a crash would: at once, with no time to finish anything.
+    pub async fn kill(&self, labels: &str) {
+        let pods: Api<Pod> = self.api();
+        let found = pods.list(&ListParams::default().labels(labels)).await.unwrap();
+        assert!(!found.items.is_empty(), "there is no pod to kill with the labels {labels}");
+        for pod in found {
+            pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.unwrap();
+        }
+    }
+}
+
+/// A condition of a job.
+#[must_use]
+pub fn condition_of(
+    job: &IngestionJob,
+    kind: ConditionType,
+) -> Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
+    condition(&job.status.as_ref()?.conditions, kind)
+}

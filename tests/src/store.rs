@@ -1,0 +1,120 @@
+//! What is in a store, as a user finds out: the worker's own commands in a pod that mounts the claim. Creates pods.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::LogParams;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{cluster::image, sandbox::Sandbox, wait::until_object};
+
+/// The claim with a namespace's stores, and the value of the label that keeps its pods on one node.
+const CLAIM: &str = "lexigram-store";
+
+/// A chunk that was found.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Hit {
+    /// Id of the chunk.
+    pub id: String,
+    /// Cosine similarity.
+    pub score: f64,
+    /// Name of the document.
+    pub document: String,
+    /// Position within the document.
+    pub ordinal: i32,
+    /// Text of the chunk.
+    pub text: String,
+}
+
+/// A row of the ledger.
+#[derive(Clone, Debug, Deserialize)]
+pub struct StoredDocument {
+    /// Name of the document.
+    pub document: String,
+    /// Where it stands.
+    pub state: String,
+    /// Stored chunks.
+    pub chunks: i64,
+    /// Attempts spent.
+    pub attempts: i32,
+}
+
+impl Sandbox {
+    /// The chunks of a collection that are nearest to a question, `limit` at the most.
+    pub async fn search(&self, collection: &str, question: &str, limit: u16) -> Vec<Hit> {
+        let store = store(collection);
+        self.ask(&["search", "--store", &store, "--limit", &limit.to_string(), "--json", question]).await
+    }
+
+    /// The ledger of a collection.
+    pub async fn documents(&self, collection: &str) -> Vec<StoredDocument> {
+        self.ask(&["documents", "--store", &store(collection), "--json"]).await
+    }
+
+    /// Checks that a collection holds `count` documents, each done and none of its chunks doubled.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn assert_whole(&self, collection: &str, count: usize) {
+        let rows = self.documents(collection).await;
+        let names: BTreeSet<_> = rows.iter().map(|row| &row.document).collect();
+        assert_eq!((rows.len(), names.len()), (count, count), "documents in the ledger, and different ones");
+        for row in &rows {
+            assert!(row.state == "Done" && row.chunks > 0, "{row:?}");
+        }
+        // a chunk that is there twice is as near to a question both times
+        let hits = self.search(collection, &rows[0].document, 100).await;
+        let places: BTreeSet<_> = hits.iter().map(|hit| (&hit.document, hit.ordinal)).collect();
+        let ids: BTreeSet<_> = hits.iter().map(|hit| &hit.id).collect();
+        assert_eq!((places.len(), ids.len()), (hits.len(), hits.len()), "chunks found, and different ones");
+        for hit in &hits {
+            let row = rows.iter().find(|row| row.document == hit.document);
+            assert!(row.is_some_and(|row| i64::from(hit.ordinal) < row.chunks), "no ledger row has the chunk {hit:?}");
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> T {
+        let name = format!("ask-{}", Uuid::new_v4().simple());
+        let pod = json!({
+            "metadata": {"name": name, "labels": {"workers.lexigram.dev/store-claim": CLAIM}},
+            "spec": {
+                "restartPolicy": "Never",
+                "automountServiceAccountToken": false,
+                "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{
+                    "topologyKey": "kubernetes.io/hostname",
+                    "labelSelector": {"matchLabels": {"workers.lexigram.dev/store-claim": CLAIM}},
+                }]}},
+                "securityContext": {
+                    "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "containers": [{
+                    "name": "ask",
+                    "image": image("LEXIGRAM_WORKER_IMAGE"),
+                    "imagePullPolicy": "IfNotPresent",
+                    "args": arguments,
+                    "securityContext": {
+                        "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
+                    },
+                    "volumeMounts": [{"name": "store", "mountPath": "/store"}],
+                }],
+                "volumes": [{"name": "store", "persistentVolumeClaim": {"claimName": CLAIM}}],
+            },
+        });
+        self.create::<Pod>(&serde_json::from_value(pod).unwrap()).await;
+        let phase = until_object(self.api(), &name, "has ended", |pod: &Pod| {
+            pod.status.as_ref()?.phase.clone().filter(|phase| phase == "Succeeded" || phase == "Failed")
+        })
+        .await;
+        let said = self.api::<Pod>().logs(&name, &LogParams::default()).await.unwrap();
+        assert_eq!(phase, "Succeeded", "lexigram-worker {}: {said}", arguments.join(" "));
+        serde_json::from_str(&said)
+            .unwrap_or_else(|error| panic!("lexigram-worker {}: {error}: {said}", arguments.join(" ")))
+    }
+}
+
+fn store(collection: &str) -> String {
+    format!("/store/{collection}.db")
+}
