@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -97,6 +97,9 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
         print(&summary(&report, started.elapsed()));
         if let Some(error) = &report.error {
             fail(error.category, &error.message);
+        }
+        if exit == ExitCode::Interrupted {
+            let _unwritable = writeln!(io::stderr(), "stopped; the same command goes on from here");
         }
         if exit != ExitCode::Finished {
             return exit;

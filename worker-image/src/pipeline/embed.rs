@@ -19,10 +19,9 @@ use crate::{
     store::{DocumentWrite, EmbeddedChunk},
 };
 
-/// Chunks that make a batch: small documents are embedded together.
-const BATCH_CHUNKS: usize = 64;
-/// Texts that go to the model at once. Between two such slices the run can be stopped.
-const SLICE_TEXTS: usize = 32;
+/// Chunks that go to the model at once: small documents are embedded together, large ones in several steps. More would
+/// not be faster, and would keep documents from being stored for longer.
+const BATCH_CHUNKS: usize = 32;
 
 /// Vectors in the order of their texts, why there are none, or nothing at all since the run was told to stop.
 type Vectors = Option<Result<Vec<Vec<f32>>, Failure>>;
@@ -70,7 +69,7 @@ impl Run<'_> {
 
     async fn vectors(&self, texts: &[&str]) -> Vectors {
         let mut vectors = Vec::with_capacity(texts.len());
-        for slice in texts.chunks(SLICE_TEXTS) {
+        for slice in texts.chunks(BATCH_CHUNKS) {
             let slice: Vec<String> = slice.iter().map(|&text| text.to_owned()).collect();
             let embedder = Arc::clone(&self.embedder);
             let embedding = spawn_blocking(move || embedder.embed(&slice));
@@ -113,7 +112,7 @@ impl Run<'_> {
     }
 }
 
-/// The next document, and those that wait behind it, up to [`BATCH_CHUNKS`].
+/// The next document, and those that wait behind it, until there are [`BATCH_CHUNKS`].
 async fn next_batch(incoming: &mut Receiver<Document<Vec<Chunk>>>) -> Option<Vec<Document<Vec<Chunk>>>> {
     let first = incoming.recv().await?;
     let mut chunks = first.content.len();
