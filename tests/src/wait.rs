@@ -13,7 +13,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 
 /// How long a test waits for one condition: far longer than it takes, so that only what never comes fails.
-pub const BOUND: Duration = Duration::from_secs(150);
+pub const BOUND: Duration = Duration::from_secs(300);
 
 /// Waits until `found` makes something of the objects that the watch sees, sorted by name.
 ///

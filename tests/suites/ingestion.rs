@@ -37,7 +37,7 @@ fn inline_documents_are_found_by_their_meaning() {
             {"name": "bread.txt", "text": "Knead flour, water, salt and yeast, and bake the loaf until its crust is brown."},
         ]}})).await;
         let namespace = ["--namespace", &it.namespace];
-        let wait = ["wait", "ingestionjob/pets", "--for=condition=Complete", "--timeout=150s"];
+        let wait = ["wait", "ingestionjob/pets", "--for=condition=Complete", "--timeout=300s"];
         kubectl(&[&namespace[..], &wait[..]].concat()).unwrap();
         let job = it.until_true("pets", ConditionType::Complete).await;
         assert_eq!((counts(&job), reason(&job)), ([3, 0, 0, 0], "Completed"));

@@ -24,7 +24,7 @@ fn with(mut spec: Value, key: &str, value: Value) -> Value {
 
 /// Documents that take a worker a while: tens of seconds.
 async fn long_work(it: &Sandbox) -> Value {
-    it.config_map("long", corpus::documents(90, 1000)).await;
+    it.config_map("long", corpus::documents(90, 600)).await;
     json!({"source": {"configMap": {"name": "long"}}})
 }
 
@@ -100,7 +100,7 @@ fn a_job_created_suspended_starts_nothing() {
 fn the_deadline_stops_the_work() {
     sandbox(json!({}), async |it| {
         let long = long_work(it).await;
-        it.ingest("long", with(long, "activeDeadlineSeconds", json!(8))).await;
+        it.ingest("long", with(long, "activeDeadlineSeconds", json!(5))).await;
         let job = it.until_true("long", ConditionType::Failed).await;
         let failed = condition_of(&job, ConditionType::Failed).unwrap();
         assert_eq!(failed.reason, "DeadlineExceeded");

@@ -1,16 +1,17 @@
 //! What breaks on the way: workers and operators that die, things that are missing, servers that fail.
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::runtime::watcher::Config;
 use lexigram_api::{
     failure::FailureCategory,
     resource::{ConditionType, IngestionJob, State},
 };
-use lexigram_tests::{Answer, FaultServer, OPERATORS, Sandbox, WORKERS, condition_of, corpus, sandbox};
+use lexigram_tests::{Answer, FaultServer, OPERATORS, Sandbox, WORKERS, condition_of, corpus, sandbox, until};
 use serde_json::{Value, json};
 
 /// Documents that take a worker a while: tens of seconds.
 async fn long_work(it: &Sandbox) -> Value {
-    it.config_map("long", corpus::documents(90, 1000)).await;
+    it.config_map("long", corpus::documents(90, 600)).await;
     json!({"source": {"configMap": {"name": "long"}}, "collection": "long"})
 }
 
@@ -136,10 +137,16 @@ fn an_image_that_cannot_be_pulled_is_named_and_a_good_one_helps() {
         let job = it.until_state("docs", State::Stalled, "ImagePullFailed").await;
         let message = &condition_of(&job, ConditionType::Stalled).unwrap().message;
         assert!(message.contains(":not-there cannot be pulled"), "{message}");
-        // what a user does about it: correct the image, stop the job, let it go on
-        it.release(&json!({}));
+        // what a user does about it: delete the job, correct the image, create the job again
         it.api::<IngestionJob>().delete("docs", &Default::default()).await.unwrap();
         it.until_gone("docs").await;
+        it.release(&json!({}));
+        let operators = Config::default().labels(OPERATORS);
+        until(it.api::<Pod>(), operators, "only the new operator is there", |pods: &[&Pod]| {
+            let corrected = |pod: &&Pod| !serde_json::to_string(&pod.spec).unwrap().contains(":not-there");
+            (!pods.is_empty() && pods.iter().all(corrected)).then_some(())
+        })
+        .await;
         it.until_no_workers().await;
         it.ingest("docs", json!({"source": {"inline": [{"name": "a.txt", "text": "Hello."}]}})).await;
         it.until_true("docs", ConditionType::Complete).await;
