@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::runtime::watcher::Config;
 use lexigram_api::{
-    failure::FailureCategory,
+    failure::{FailureAction, FailureCategory},
     resource::{ConditionType, IngestionJob, State},
 };
 use lexigram_tests::{Answer, FaultServer, OPERATORS, Sandbox, WORKERS, condition_of, corpus, sandbox, until};
@@ -87,7 +87,7 @@ fn a_missing_secret_is_named_and_waited_for() {
 }
 
 #[test]
-fn refused_credentials_end_the_job_with_what_to_check() {
+fn refused_credentials_stall_the_job_and_say_what_to_check() {
     sandbox(json!({}), async |it| {
         let server = FaultServer::start(&it.client).await;
         let urls: Vec<_> = (0..3)
@@ -97,9 +97,13 @@ fn refused_credentials_end_the_job_with_what_to_check() {
             .collect();
         it.ingest("vault", json!({"source": {"http": {"urls": urls}}})).await;
         let job = it.until_true("vault", ConditionType::Stalled).await;
-        let stalled = condition_of(&job, ConditionType::Stalled).unwrap();
-        assert_eq!(stalled.reason, "SourceAccessDenied");
-        assert!(stalled.message.contains("check spec.source.http.headersSecretRef"), "{}", stalled.message);
+        assert_eq!(condition_of(&job, ConditionType::Stalled).unwrap().reason, "DeadLettersNotified");
+        let failures = &job.status.as_ref().unwrap().failures;
+        assert!(!failures.is_empty());
+        for failure in failures {
+            assert_eq!((failure.category, failure.action), (FailureCategory::Authentication, FailureAction::Notify));
+            assert!(failure.message.contains("check spec.source.http.headersSecretRef"), "{failure:?}");
+        }
     });
 }
 
