@@ -188,11 +188,11 @@ impl Sandbox {
         .await
     }
 
-    /// Waits until a run has ingested documents and has as many left to do.
+    /// Waits until a run has ingested some documents and has a fifth or more left to do.
     pub async fn until_midway(&self, name: &str) -> IngestionJob {
         self.until_job(name, "is midway through its documents", |job| {
             let documents = job.status.as_ref()?.documents.as_ref()?;
-            (documents.done > 0 && documents.done * 2 < documents.total).then(|| job.clone())
+            (documents.done > 0 && documents.done * 5 <= documents.total * 4).then(|| job.clone())
         })
         .await
     }

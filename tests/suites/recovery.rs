@@ -9,9 +9,9 @@ use lexigram_api::{
 use lexigram_tests::{Answer, FaultServer, OPERATORS, Sandbox, WORKERS, condition_of, corpus, sandbox, until};
 use serde_json::{Value, json};
 
-/// Documents that take a worker a while: tens of seconds.
+/// Documents that take a worker a while: some ten seconds, where it has the processor to itself.
 async fn long_work(it: &Sandbox) -> Value {
-    it.config_map("long", corpus::documents(90, 600)).await;
+    it.config_map("long", corpus::documents(90, 400)).await;
     json!({"source": {"configMap": {"name": "long"}}, "collection": "long"})
 }
 
