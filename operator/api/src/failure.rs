@@ -178,7 +178,9 @@ impl Stage {
     /// The stage of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Source, Self::Parse, Self::Chunk, Self::Embed, Self::Store].into_iter().find(|stage| stage.as_str() == name)
+        [Self::Source, Self::Parse, Self::Chunk, Self::Embed, Self::Store]
+            .into_iter()
+            .find(|stage| stage.as_str() == name)
     }
 }
 
