@@ -24,6 +24,9 @@ impl WorkerClient {
     /// # Errors
     /// If the HTTP client cannot be set up.
     pub fn new() -> Result<Self, reqwest::Error> {
+        // Workers are asked without TLS, but a client that was built with it needs its cryptography chosen: cargo builds
+        // reqwest with what the worker wants of it. An error says that it was chosen before.
+        let _chosen_before = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().pool_max_idle_per_host(1).build()?;
         Ok(Self { http, permits: Semaphore::new(CONCURRENCY) })
     }

@@ -2,6 +2,7 @@
 
 mod act;
 pub mod build;
+mod context;
 pub mod counts;
 pub mod observe;
 pub mod plan;
@@ -17,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, future, stream};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
@@ -26,6 +27,7 @@ use kube::{
     runtime::{
         controller::{Action, Controller, Error as RuntimeError},
         reflector::ObjectRef,
+        watcher::Error as WatchError,
     },
 };
 use lexigram_api::resource::{IngestionJob, IngestionJobStatus};
@@ -34,19 +36,18 @@ use tokio::sync::{OnceCell, watch as channel};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    observe::Observation,
+    context::{Context, key},
     plan::{Demand, Plan},
 };
 use super::{
     ControllerError, Shared,
     events::Events,
-    runs::RunPhase,
     watch::{self, Cache},
     worker_client::WorkerClient,
 };
 use crate::{
-    names::{OPERATOR, OWNER_NAME},
-    queue::{Key, Place, Queue, Ticket},
+    names::OPERATOR,
+    queue::{Key, Queue},
 };
 
 /// The kind's name in metrics.
@@ -57,20 +58,6 @@ const CONCURRENCY: u16 = 16;
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
 /// How often something is looked for that is missing, or a step is tried again that failed.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
-
-/// What a reconcile works with.
-struct Context {
-    shared: Shared,
-    objects: Cache<IngestionJob>,
-    jobs: Cache<Job>,
-    pods: Cache<Pod>,
-    queue: Queue,
-    /// Told whenever objects that wait may move up.
-    moved: channel::Sender<()>,
-    seeded: OnceCell<()>,
-    events: Events,
-    workers: WorkerClient,
-}
 
 /// Runs until `shutdown`; reconciles in hand are ended first.
 pub(super) async fn run(shared: Shared, shutdown: CancellationToken) -> Result<(), ControllerError> {
@@ -112,7 +99,10 @@ pub(super) async fn run(shared: Shared, shutdown: CancellationToken) -> Result<(
     let outcomes = controllers.into_iter().map(|controller| {
         controller.run(reconcile, |_, _, _| Action::requeue(RETRY_INTERVAL), Arc::clone(&context)).boxed()
     });
-    stream::select_all(outcomes).for_each(|outcome| future::ready(context.note(outcome))).await;
+    let mut outcomes = stream::select_all(outcomes);
+    while let Some(outcome) = outcomes.next().await {
+        note(&context, outcome);
+    }
     Ok(())
 }
 
@@ -226,98 +216,20 @@ fn now() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-fn key(job: &IngestionJob) -> Result<Key, ControllerError> {
-    Ok((job.namespace().ok_or(ControllerError::Incomplete("namespace"))?, job.name_any()))
-}
-
-fn ticket(job: &IngestionJob) -> Ticket {
-    let created = job.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
-    Ticket { priority: job.spec.priority, created }
-}
-
-impl Context {
-    /// Tells the queue what runs and what waits, before anything is started by this process.
-    async fn seed_queue(&self) {
-        let seed = || async {
-            tokio::join!(self.objects.ready(), self.jobs.ready(), self.pods.ready());
-            for job in self.objects.all().filter(|job| !plan::is_over(job) && job.spec.queue_name.is_none()) {
-                let Ok(key) = key(&job) else { continue };
-                let runs = Observation::of(observe::runs(self, &job, &key.0)).runs;
-                match runs.last().map(|run| &run.phase) {
-                    Some(RunPhase::Active | RunPhase::Suspended { stopping: true }) => self.queue.hold(&key),
-                    None | Some(RunPhase::Suspended { stopping: false }) if !job.spec.suspend => {
-                        // one that is blocked leaves the queue at its first reconcile
-                        self.queue.wait(&key, ticket(&job));
-                    }
-                    _ => {}
-                }
-            }
-        };
-        self.seeded.get_or_init(seed).await;
-    }
-
-    /// Has the queue say whether a start may be made.
-    fn admit(&self, job: &IngestionJob, key: &Key, plan: Plan, limit: u32) -> Plan {
-        let plan = match plan.demand(job.spec.queue_name.is_some()) {
-            Demand::Request => match self.queue.request(key, ticket(job), limit) {
-                Place::Admitted => plan,
-                Place::Waiting { position, shifts } => {
-                    if shifts {
-                        self.moved.send_replace(());
-                    }
-                    Plan::Queued { position }
-                }
-            },
-            Demand::Hold => {
-                self.queue.hold(key);
-                plan
-            }
-            Demand::None => {
-                self.leave(key);
-                plan
-            }
-        };
-        self.measure_queue();
-        plan
-    }
-
-    /// Takes an object out of the queue and lets others move up.
-    fn leave(&self, key: &Key) {
-        if self.queue.leave(key) {
-            tracing::debug!(job = key.1, namespace = key.0, "left the queue");
-            self.moved.send_replace(());
+/// Logs and counts what came of a reconcile.
+fn note(
+    context: &Context,
+    outcome: Result<(ObjectRef<IngestionJob>, Action), RuntimeError<ControllerError, WatchError>>,
+) {
+    match outcome {
+        Ok((object, action)) => tracing::debug!(%object, ?action, "reconciled"),
+        Err(RuntimeError::ObjectNotFound(object)) => {
+            context.forget(&(object.namespace.clone().unwrap_or_default(), object.name.clone()));
         }
-        self.measure_queue();
-    }
-
-    fn measure_queue(&self) {
-        let (waiting, running) = self.queue.sizes();
-        self.shared.metrics.queue(KIND, waiting, running);
-    }
-
-    /// Logs and counts what came of a reconcile.
-    fn note(
-        &self,
-        outcome: Result<
-            (ObjectRef<IngestionJob>, Action),
-            RuntimeError<ControllerError, kube::runtime::watcher::Error>,
-        >,
-    ) {
-        match outcome {
-            Ok((object, action)) => tracing::debug!(%object, ?action, "reconciled"),
-            Err(RuntimeError::ObjectNotFound(object)) => {
-                let key = (object.namespace.clone().unwrap_or_default(), object.name.clone());
-                // it is at work until its Jobs have gone
-                let at_work = self.jobs.find(&key.0, |job| job.annotations().get(OWNER_NAME) == Some(&key.1));
-                if at_work.is_empty() {
-                    self.leave(&key);
-                }
-            }
-            Err(RuntimeError::ReconcilerFailed(error, object)) => {
-                self.shared.metrics.reconcile_error(KIND, error.reason());
-                tracing::warn!(%object, %error, reason = error.reason(), category = %error.category(), "a reconcile failed");
-            }
-            Err(error) => tracing::warn!(%error, "a watch was interrupted and is being resumed"),
+        Err(RuntimeError::ReconcilerFailed(error, object)) => {
+            context.shared.metrics.reconcile_error(KIND, error.reason());
+            tracing::warn!(%object, %error, reason = error.reason(), category = %error.category(), "a reconcile failed");
         }
+        Err(error) => tracing::warn!(%error, "a watch was interrupted and is being resumed"),
     }
 }

@@ -1,0 +1,111 @@
+//! What a reconcile works with, and how it deals with the queue. No I/O but the wait for the caches.
+
+use jiff::Timestamp;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
+use lexigram_api::resource::IngestionJob;
+use tokio::sync::{OnceCell, watch as channel};
+
+use super::{
+    KIND,
+    observe::{self, Observation},
+    plan::{self, Demand, Plan},
+};
+use crate::{
+    controller::{ControllerError, Shared, events::Events, runs::RunPhase, watch::Cache, worker_client::WorkerClient},
+    names::OWNER_NAME,
+    queue::{Key, Place, Queue, Ticket},
+};
+
+/// What a reconcile works with.
+pub(super) struct Context {
+    pub(super) shared: Shared,
+    pub(super) objects: Cache<IngestionJob>,
+    pub(super) jobs: Cache<Job>,
+    pub(super) pods: Cache<Pod>,
+    pub(super) queue: Queue,
+    /// Told whenever objects that wait may move up.
+    pub(super) moved: channel::Sender<()>,
+    pub(super) seeded: OnceCell<()>,
+    pub(super) events: Events,
+    pub(super) workers: WorkerClient,
+}
+
+impl Context {
+    /// Tells the queue what runs and what waits, before anything is started by this process.
+    pub(super) async fn seed_queue(&self) {
+        let seed = || async {
+            tokio::join!(self.objects.ready(), self.jobs.ready(), self.pods.ready());
+            for job in self.objects.all().filter(|job| !plan::is_over(job) && job.spec.queue_name.is_none()) {
+                let Ok(key) = key(&job) else { continue };
+                let runs = Observation::of(observe::runs(self, &job, &key.0)).runs;
+                match runs.last().map(|run| &run.phase) {
+                    Some(RunPhase::Active | RunPhase::Suspended { stopping: true }) => self.queue.hold(&key),
+                    None | Some(RunPhase::Suspended { stopping: false }) if !job.spec.suspend => {
+                        // one that is blocked leaves the queue at its first reconcile
+                        self.queue.wait(&key, ticket(&job));
+                    }
+                    _ => {}
+                }
+            }
+        };
+        self.seeded.get_or_init(seed).await;
+    }
+
+    /// Has the queue say whether a start may be made.
+    pub(super) fn admit(&self, job: &IngestionJob, key: &Key, plan: Plan, limit: u32) -> Plan {
+        let plan = match plan.demand(job.spec.queue_name.is_some()) {
+            Demand::Request => match self.queue.request(key, ticket(job), limit) {
+                Place::Admitted => plan,
+                Place::Waiting { position, shifts } => {
+                    if shifts {
+                        self.moved.send_replace(());
+                    }
+                    Plan::Queued { position }
+                }
+            },
+            Demand::Hold => {
+                self.queue.hold(key);
+                plan
+            }
+            Demand::None => {
+                self.leave(key);
+                plan
+            }
+        };
+        self.measure_queue();
+        plan
+    }
+
+    /// Takes an object out of the queue and lets others move up.
+    pub(super) fn leave(&self, key: &Key) {
+        if self.queue.leave(key) {
+            tracing::debug!(job = key.1, namespace = key.0, "left the queue");
+            self.moved.send_replace(());
+        }
+        self.measure_queue();
+    }
+
+    fn measure_queue(&self) {
+        let (waiting, running) = self.queue.sizes();
+        self.shared.metrics.queue(KIND, waiting, running);
+    }
+
+    /// Takes an object that has gone out of the queue, once its Jobs have gone too: until then it is at work.
+    pub(super) fn forget(&self, key: &Key) {
+        if self.jobs.find(&key.0, |job| job.annotations().get(OWNER_NAME) == Some(&key.1)).is_empty() {
+            self.leave(key);
+        }
+    }
+}
+
+/// What the queue knows the job by.
+pub(super) fn key(job: &IngestionJob) -> Result<Key, ControllerError> {
+    Ok((job.namespace().ok_or(ControllerError::Incomplete("namespace"))?, job.name_any()))
+}
+
+/// What decides the job's place in the queue.
+fn ticket(job: &IngestionJob) -> Ticket {
+    let created = job.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
+    Ticket { priority: job.spec.priority, created }
+}
