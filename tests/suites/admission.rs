@@ -1,4 +1,5 @@
 //! What the API server accepts, refuses and fills in, by the schema and rules of the CRD. No operator is needed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use kube::{
     Api, ResourceExt,

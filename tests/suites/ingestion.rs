@@ -1,4 +1,5 @@
 //! Documents go in and are found by their meaning; those that cannot go in fail alone and say why.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use lexigram_api::{

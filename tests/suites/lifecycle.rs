@@ -1,4 +1,5 @@
 //! What users do to a job while it lives: queue it, stop it, let it go on, give it a deadline, delete it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use k8s_openapi::api::{
     batch::v1::Job,

@@ -1,4 +1,5 @@
 //! What breaks on the way: workers and operators that die, things that are missing, servers that fail.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::runtime::watcher::Config;
