@@ -1,4 +1,4 @@
-//! The command line. Prints CRDs, or hands over to [`crate::run`].
+//! The command line. Prints CRDs, or hands over to `run.rs`.
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
