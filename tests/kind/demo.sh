@@ -54,7 +54,7 @@ ingest() {
 search() {
   local pod=$REPO/examples/search-pod.yaml
   kubectl --namespace "$namespace" delete --filename "$pod" --ignore-not-found > /dev/null
-  kubectl set image --local --filename "$pod" --output yaml search="$worker_image" \
+  sed "s|^\( *image: \).*|\1$worker_image|" "$pod" \
     | kubectl --namespace "$namespace" create --filename - > /dev/null
   say "    question: $(kubectl --namespace "$namespace" get pod search -o jsonpath='{.spec.containers[0].args[3]}')"
   if ! kubectl --namespace "$namespace" wait pod/search --for=jsonpath='{.status.phase}'=Succeeded --timeout=60s > /dev/null; then
