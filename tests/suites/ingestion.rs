@@ -3,7 +3,7 @@
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use lexigram_api::{
-    contract::DocumentFailure,
+    contract::ItemFailure,
     failure::{FailureAction, FailureCategory},
     resource::{ConditionType, IngestionJob},
 };
@@ -14,7 +14,7 @@ fn files(files: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
     files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect()
 }
 
-fn failures(job: &IngestionJob) -> &[DocumentFailure] {
+fn failures(job: &IngestionJob) -> &[ItemFailure] {
     &job.status.as_ref().unwrap().failures
 }
 
@@ -82,7 +82,7 @@ fn bad_documents_fail_alone() {
         assert_eq!((counts(&job), reason(&job)), ([3, 5, 0, 0], "CompletedWithFailures"));
 
         let mut failed: Vec<_> = failures(&job).iter().collect();
-        failed.sort_by_key(|failure| &failure.document);
+        failed.sort_by_key(|failure| &failure.item);
         let expected = [
             ("bomb.docx", "DecompressionBomb", "unpacks to more than is allowed"),
             ("empty.txt", "DocumentEmpty", "the document is empty"),
@@ -92,7 +92,7 @@ fn bad_documents_fail_alone() {
         ];
         assert_eq!(failed.len(), expected.len());
         for (failure, (document, reason, message)) in failed.into_iter().zip(expected) {
-            assert_eq!((failure.document.as_str(), failure.reason.as_str()), (document, reason));
+            assert_eq!((failure.item.as_str(), failure.reason.as_str()), (document, reason));
             assert!(failure.message.contains(message), "{failure:?}");
             assert_eq!((failure.category, failure.action), (FailureCategory::InvalidInput, FailureAction::Archive));
             assert_eq!(failure.attempts, 1);
@@ -119,7 +119,7 @@ fn a_text_of_200_megabytes_is_refused_and_the_others_stay() {
         let job = it.until_true("web", ConditionType::Complete).await;
         assert_eq!((counts(&job), reason(&job)), ([1, 1, 0, 0], "CompletedWithFailures"));
         let failure = &failures(&job)[0];
-        assert_eq!((&failure.document, failure.category), (&huge, FailureCategory::InvalidInput));
+        assert_eq!((&failure.item, failure.category), (&huge, FailureCategory::InvalidInput));
         assert!(failure.message.contains("raise spec.parsing.maxDocumentBytes or split it"), "{failure:?}");
         assert_eq!(it.search("web", "birds at the lake", 5).await[0].document, small);
     });
@@ -175,7 +175,7 @@ fn a_folder_of_a_claim_with_awkward_names_is_ingested() {
         }})).await;
         let job = it.until_true("papers", ConditionType::Complete).await;
         assert_eq!((counts(&job), reason(&job)), ([2, 1, 0, 0], "CompletedWithFailures"));
-        assert_eq!(failures(&job)[0].document, "nothing\\nat all.txt");
+        assert_eq!(failures(&job)[0].item, "nothing\\nat all.txt");
         assert_eq!(it.search("papers", "birds that catch their breakfast", 1).await[0].document, "field notes.txt");
         assert_eq!(
             it.search("papers", "cold weather damages flower containers", 1).await[0].document,

@@ -120,7 +120,7 @@ fn a_server_that_fails_for_a_while_is_asked_again() {
         it.ingest("web", json!({"source": {"http": {"urls": [good, flaky, gone]}}, "failurePolicy": policy})).await;
         let pending = it.until_state("web", State::Recovering, "RetryPending").await.status.unwrap();
         assert!(pending.next_retry_time.is_some());
-        let failure = pending.failures.iter().find(|failure| failure.document == flaky).unwrap();
+        let failure = pending.failures.iter().find(|failure| failure.item == flaky).unwrap();
         assert_eq!((failure.category, failure.attempts), (FailureCategory::Transient, 1));
         assert!(failure.message.contains("HTTP 503"), "{failure:?}");
 
@@ -129,7 +129,7 @@ fn a_server_that_fails_for_a_while_is_asked_again() {
         let status = job.status.unwrap();
         let documents = status.documents.unwrap();
         assert_eq!((documents.total, documents.done, documents.failed), (3, 2, 1), "{documents:?}");
-        let failed: Vec<_> = status.failures.iter().map(|failure| &failure.document).collect();
+        let failed: Vec<_> = status.failures.iter().map(|failure| &failure.item).collect();
         assert_eq!(failed, [&gone]);
         assert_eq!(it.search("web", "how land rises from the sea", 1).await[0].document, flaky);
     });

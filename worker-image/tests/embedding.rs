@@ -5,7 +5,7 @@
 
 mod common;
 
-use lexigram_worker::embed::{Embedder, LocalModel};
+use lexigram_worker::embed::{EmbedError, Embedder, LocalModel};
 use serde::Deserialize;
 
 /// Largest difference between a number and its reference.
@@ -22,7 +22,11 @@ fn reference() -> Vec<Entry> {
 }
 
 fn model() -> LocalModel {
-    LocalModel::load(&common::models(), common::MODEL).unwrap()
+    LocalModel::load(&common::models().join(common::MODEL), common::MODEL, true).unwrap()
+}
+
+async fn vectors(model: &LocalModel, texts: Vec<String>) -> Vec<Vec<f32>> {
+    model.embed(texts).await.unwrap().into_iter().map(|outcome| outcome.unwrap().vector).collect()
 }
 
 fn assert_agrees(entry: &Entry, vector: &[f32]) {
@@ -31,33 +35,42 @@ fn assert_agrees(entry: &Entry, vector: &[f32]) {
     assert!(difference <= TOLERANCE, "{difference} for {:.40}", entry.text);
 }
 
-#[test]
-fn agrees_with_the_reference_together_and_alone() {
+#[tokio::test]
+async fn agrees_with_the_reference_together_and_alone() {
     let (model, entries) = (model(), reference());
     let texts: Vec<String> = entries.iter().map(|entry| entry.text.clone()).collect();
-    let together = model.embed(&texts).unwrap();
+    let together = vectors(&model, texts).await;
     assert_eq!(together.len(), entries.len());
     for (entry, vector) in entries.iter().zip(&together) {
         assert_agrees(entry, vector);
-        assert_agrees(entry, &model.embed(std::slice::from_ref(&entry.text)).unwrap()[0]);
+        assert_agrees(entry, &vectors(&model, vec![entry.text.clone()]).await[0]);
     }
 }
 
-#[test]
-fn tells_what_it_is() {
+#[tokio::test]
+async fn tells_what_it_is() {
     let model = model();
     assert_eq!((model.dimension(), model.max_tokens()), (384, 256));
     assert_eq!(model.fingerprint(), "all-MiniLM-L6-v2@53aa51172d142c89/mean/normalized/256");
     // token counts are true: nothing is cut, nothing padded
-    let long = model.tokenizer().encode("word ".repeat(400), true).unwrap();
-    assert_eq!(long.len(), 402);
-    assert_eq!(model.embed(&[]).unwrap(), Vec::<Vec<f32>>::new());
+    assert_eq!((model.tokens().count(&"word ".repeat(400)), model.tokens().added()), (Ok(400), 2));
+    assert_eq!(vectors(&model, Vec::new()).await, Vec::<Vec<f32>>::new());
+}
+
+#[tokio::test]
+async fn a_text_that_is_too_long_fails_alone_unless_it_may_be_cut() {
+    let texts = || vec!["word ".repeat(400), "short".to_owned()];
+    let strict = LocalModel::load(&common::models().join(common::MODEL), common::MODEL, false).unwrap();
+    let outcomes = strict.embed(texts()).await.unwrap();
+    assert_eq!(outcomes[0], Err(EmbedError::TextTooLong { tokens: 402, limit: 256 }));
+    assert_eq!(outcomes[1].as_ref().unwrap().tokens, 3);
+    assert_eq!(model().embed(texts()).await.unwrap()[0].as_ref().unwrap().tokens, 256);
 }
 
 #[test]
 fn a_missing_model_is_named_with_its_folder_and_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
-    let message = LocalModel::load(folder.path(), "none").err().unwrap().to_string();
+    let message = LocalModel::load(&folder.path().join("none"), "none", true).err().unwrap().to_string();
     for part in ["'none'", folder.path().to_str().unwrap(), "just model", "LEXIGRAM_MODELS"] {
         assert!(message.contains(part), "{part} in {message}");
     }

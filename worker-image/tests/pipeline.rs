@@ -8,11 +8,15 @@ mod common;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use common::{Workspace, count, query};
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
+use futures::{
+    FutureExt, StreamExt,
+    future::{self, BoxFuture},
+    stream::BoxStream,
+};
 use jiff::Timestamp;
 use lexigram_api::contract::{ExitCode, IngestTask, Mode, Task, WorkSpec};
 use lexigram_worker::{
-    embed::{EmbedError, Embedder},
+    embed::{EmbedError, Embedded, Embedder, Outcomes, TokenCounter},
     pipeline::{Ended, Machine, ingest, ingest_from},
     report::Tracker,
     source::{Fetched, Listed, Source, SourceError},
@@ -20,7 +24,7 @@ use lexigram_worker::{
 use tokenizers::{Tokenizer, models::wordlevel::WordLevel, pre_tokenizers::whitespace::Whitespace};
 use tokio_util::sync::CancellationToken;
 
-/// Vectors that depend on nothing but the text's length. Refuses every batch that holds the word "poison".
+/// Vectors that depend on nothing but the text's length. A text that holds the word "poison" has none.
 struct FakeEmbedder(Arc<Tokenizer>);
 
 impl FakeEmbedder {
@@ -33,11 +37,19 @@ impl FakeEmbedder {
 }
 
 impl Embedder for FakeEmbedder {
-    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        if texts.iter().any(|text| text.contains("poison")) {
-            return Err(EmbedError::Computation("a number is not finite".to_owned()));
-        }
-        Ok(texts.iter().map(|text| vec![1.0, f32::from(u16::try_from(text.len()).unwrap())]).collect())
+    fn embed(&self, texts: Vec<String>) -> BoxFuture<'_, Outcomes> {
+        let outcome = |text: String| match text.contains("poison") {
+            true => Err(EmbedError::Computation("a number is not finite".to_owned())),
+            false => {
+                let vector = vec![1.0, f32::from(u16::try_from(text.len()).unwrap())];
+                Ok(Embedded { vector, tokens: 1, cached: false })
+            }
+        };
+        future::ready(Ok(texts.into_iter().map(outcome).collect())).boxed()
+    }
+
+    fn batch_texts(&self) -> usize {
+        32
     }
 
     fn dimension(&self) -> usize {
@@ -48,8 +60,8 @@ impl Embedder for FakeEmbedder {
         256
     }
 
-    fn tokenizer(&self) -> Arc<Tokenizer> {
-        Arc::clone(&self.0)
+    fn tokens(&self) -> Arc<dyn TokenCounter> {
+        Arc::clone(&self.0) as Arc<dyn TokenCounter>
     }
 
     fn fingerprint(&self) -> &str {
@@ -122,7 +134,7 @@ async fn a_text_that_the_model_refuses_fails_alone() {
     let ended = ingest(&machine(), "r1", &task, &Tracker::new("r1"), &CancellationToken::new()).await;
     assert_eq!(ended.exit, ExitCode::Finished);
     assert_eq!(rows(&workspace), ["a.txt Done 0 -", "b.txt Failed 1 EmbeddingFailed", "c.txt Done 0 -"]);
-    assert!(ended.report.next_retry_time.is_some() && ended.report.failures.retrying == 1, "{:?}", ended.report);
+    assert!(ended.report.next_retry_time.is_some() && ended.report.counts.failures.retrying == 1, "{:?}", ended.report);
 }
 
 #[tokio::test]
@@ -135,14 +147,14 @@ async fn a_retry_counts_on_until_attempts_run_out() {
 
     let retry = |due_before| IngestTask { mode: Mode::Retry { due_before }, ..full.clone() };
     let ended = run(source(&documents), "retry0", &retry(Timestamp::now())).await;
-    assert_eq!(ended.report.documents.total, 0, "nothing was due yet");
+    assert_eq!(ended.report.counts.items.total, 0, "nothing was due yet");
     run(source(&documents), "retry1", &retry(in_an_hour())).await;
     assert_eq!(rows(&workspace)[1], "b.txt Failed 2 SourceServerError");
     let ended = run(source(&documents), "retry2", &retry(in_an_hour())).await;
     assert_eq!(rows(&workspace)[1], "b.txt Archived 3 SourceServerError");
-    assert_eq!((ended.report.documents.total, ended.report.failures.archived), (1, 1));
+    assert_eq!((ended.report.counts.items.total, ended.report.counts.failures.archived), (1, 1));
     let ended = run(source(&documents), "retry3", &retry(in_an_hour())).await;
-    assert_eq!(ended.report.documents.total, 0, "what is archived is not tried again");
+    assert_eq!(ended.report.counts.items.total, 0, "what is archived is not tried again");
 }
 
 #[tokio::test]
@@ -152,7 +164,7 @@ async fn a_retry_that_works_leaves_no_trace_of_the_failure() {
     run(source(&[("a.txt", None)]), "r1", &full).await;
     let retry = IngestTask { mode: Mode::Retry { due_before: in_an_hour() }, ..full };
     let ended = run(source(&[("a.txt", Some("text"))]), "retry1", &retry).await;
-    assert_eq!((ended.report.documents.done, ended.report.chunks), (1, 1));
+    assert_eq!((ended.report.counts.items.done, ended.report.counts.chunks), (1, 1));
     assert_eq!(rows(&workspace), ["a.txt Done 0 -"]);
 }
 
@@ -185,7 +197,7 @@ async fn a_partial_listing_ingests_what_it_has_removes_nothing_and_fails() {
 
     // the next pod of the run lists again, and then the mirror is complete
     let ended = run(source(&[("a.txt", Some("text")), ("c.txt", Some("text"))]), "r2", &mirror).await;
-    assert_eq!((ended.exit, ended.report.documents.deleted), (ExitCode::Finished, 1));
+    assert_eq!((ended.exit, ended.report.counts.items.deleted), (ExitCode::Finished, 1));
     assert_eq!(rows(&workspace), ["a.txt Done 0 -", "c.txt Done 0 -"]);
 }
 
@@ -221,7 +233,7 @@ async fn a_report_counts_what_the_archive_does_not_keep() {
     let workspace = Workspace::new();
     let task = task(&workspace, |task| task.failure_policy.archive.max_items = 0);
     let ended = run(source(&[("a.txt", Some("text")), ("empty.txt", Some(""))]), "r1", &task).await;
-    assert_eq!((ended.report.documents.total, ended.report.failures.archived), (2, 1));
+    assert_eq!((ended.report.counts.items.total, ended.report.counts.failures.archived), (2, 1));
     assert_eq!(rows(&workspace), ["a.txt Done 0 -"]);
 }
 

@@ -38,11 +38,11 @@ fn a_run_ends_with_a_report() {
     assert!(log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{log}");
     let report = workspace.report();
     assert_eq!((report.contract_version.as_str(), report.run.as_str(), &report.error), ("v1alpha1", "docs-r1", &None));
-    let documents = &report.documents;
+    let documents = &report.counts.items;
     assert_eq!((documents.total, documents.done, documents.failed, documents.skipped), (4, 3, 1, 0));
-    assert_eq!((report.failures.archived, report.chunks), (1, 3));
-    assert!(report.tokens > 0 && report.bytes > 0);
-    assert_eq!(report.recent_failures[0].document, "empty.md");
+    assert_eq!((report.counts.failures.archived, report.counts.chunks), (1, 3));
+    assert!(report.counts.tokens > 0 && report.counts.bytes > 0);
+    assert_eq!(report.recent_failures[0].item, "empty.md");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn each_ending_has_its_exit_code_and_reason() {
     assert_eq!((code, reason.as_str()), (2, "WorkSpecInvalid"));
     assert!(message.contains("colour"), "{message}");
 
-    let (code, reason, _) = ending(&|spec| spec["task"]["model"] = "gpt-17".into());
+    let (code, reason, _) = ending(&|spec| spec["task"]["embedding"]["provider"]["model"] = "gpt-17".into());
     assert_eq!((code, reason.as_str()), (78, "ModelNotFound"));
 
     let (code, reason, _) = ending(&|spec| spec["task"]["source"]["path"] = "/nowhere".into());
@@ -96,7 +96,7 @@ fn a_stub_succeeds_at_once() {
     let (code, _, log) = run(&mut workspace.pod(&spec));
     assert_eq!(code, 0, "{log}");
     let report = workspace.report();
-    assert_eq!((report.run.as_str(), report.documents.total, report.error), ("docs-r1", 0, None));
+    assert_eq!((report.run.as_str(), report.counts.items.total, report.error), ("docs-r1", 0, None));
     assert!(!workspace.store().exists());
 }
 
@@ -117,10 +117,13 @@ fn progress_can_be_read_and_a_stop_leaves_everything_for_the_next_pod() {
     let rest = std::thread::spawn(move || log.map(Result::unwrap).collect::<Vec<_>>());
 
     let progress = || serde_json::from_str::<Progress>(&get(&address, "/progress")).unwrap();
-    wait_until("some documents are done", || progress().documents.done > 0);
+    wait_until("some documents are done", || progress().counts.items.done > 0);
     let seen = progress();
-    assert_eq!((seen.run.as_str(), seen.documents.total, seen.contract_version.as_str()), ("docs-r1", 200, "v1alpha1"));
-    assert!(seen.chunks >= i64::from(seen.documents.done) && seen.heartbeat >= seen.started, "{seen:?}");
+    assert_eq!(
+        (seen.run.as_str(), seen.counts.items.total, seen.contract_version.as_str()),
+        ("docs-r1", 200, "v1alpha1")
+    );
+    assert!(seen.counts.chunks >= i64::from(seen.counts.items.done) && seen.heartbeat >= seen.started, "{seen:?}");
     assert_eq!(get(&address, "/healthz"), "ok");
     let metrics = get(&address, "/metrics");
     assert!(metrics.contains("lexigram_worker_documents_listed 200\n"), "{metrics}");
@@ -130,14 +133,14 @@ fn progress_can_be_read_and_a_stop_leaves_everything_for_the_next_pod() {
     let log = rest.join().unwrap();
     assert_eq!(code, Some(143), "{log:?}");
     let report = workspace.report();
-    assert!(report.error.is_none() && report.documents.done >= seen.documents.done, "{report:?}");
-    assert!(report.documents.done < 200, "stopped after its end");
+    assert!(report.error.is_none() && report.counts.items.done >= seen.counts.items.done, "{report:?}");
+    assert!(report.counts.items.done < 200, "stopped after its end");
     assert_eq!(count(&workspace.store(), "SELECT count(*) FROM documents WHERE state = 'InFlight' OR attempts > 0"), 0);
 
     let (code, _, log) = run(&mut workspace.pod(&workspace.spec("docs-r1")));
     assert_eq!(code, 0, "{log}");
     let report = workspace.report();
-    assert_eq!((report.documents.total, report.documents.done, report.documents.skipped), (200, 200, 0));
+    assert_eq!((report.counts.items.total, report.counts.items.done, report.counts.items.skipped), (200, 200, 0));
     assert_eq!(common::contents(&workspace.store()).len(), 200);
 }
 

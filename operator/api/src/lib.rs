@@ -3,15 +3,19 @@
 //! - [`failure`]: what can go wrong (categories) and what is done about it (actions, policy)
 //! - [`backoff`]: when a failed attempt is made again
 //! - [`document`]: how documents are limited, parsed and chunked
+//! - [`embedding`]: settings of embedding providers
+//! - [`text`]: how texts are written in the input and the output of a batch
 //! - [`contract`]: the JSON that passes between operator and worker
 //! - [`resource`] (feature `kube`): the Kubernetes resource types
 
 pub mod backoff;
 pub mod contract;
 pub mod document;
+pub mod embedding;
 pub mod failure;
 #[cfg(feature = "kube")]
 pub mod resource;
+pub mod text;
 
 /// API group of every resource type.
 pub const GROUP: &str = "workers.lexigram.dev";

@@ -9,12 +9,13 @@ mod tokens;
 
 use std::{ops::Range, sync::Arc};
 
-use lexigram_api::document::{Chunking, ChunkingStrategy};
-use tokenizers::{PostProcessor, Tokenizer};
-
 pub use error::ChunkError;
+use lexigram_api::document::{Chunking, ChunkingStrategy};
 
-use crate::parse::{Markup, Parsed};
+use crate::{
+    embed::TokenCounter,
+    parse::{Markup, Parsed},
+};
 use splitter::Splitter;
 
 /// Part of every document's revision: changes whenever the same text is cut in another way.
@@ -53,18 +54,14 @@ pub trait Chunker: Send + Sync {
 /// If the overlap does not leave room for anything new.
 pub fn open(
     chunking: &Chunking,
-    tokenizer: Arc<Tokenizer>,
+    tokens: Arc<dyn TokenCounter>,
     model_max_tokens: usize,
 ) -> Result<Box<dyn Chunker>, ChunkError> {
     let asked = usize::try_from(chunking.max_tokens).unwrap_or(0);
-    // the model sees these tokens besides each text's own
-    let special = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
-    let max_tokens = asked.min(model_max_tokens.saturating_sub(special));
+    // the model sees the tokens that it adds besides each text's own
+    let max_tokens = asked.min(model_max_tokens.saturating_sub(tokens.added()));
     let overlap = usize::try_from(chunking.overlap_tokens).unwrap_or(0);
-    Ok(Box::new(StrategyChunker {
-        strategy: chunking.strategy,
-        splitter: Splitter::new(tokenizer, max_tokens, overlap)?,
-    }))
+    Ok(Box::new(StrategyChunker { strategy: chunking.strategy, splitter: Splitter::new(tokens, max_tokens, overlap)? }))
 }
 
 /// Chooses the way of cutting for each document.

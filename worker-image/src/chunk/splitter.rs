@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
-use tokenizers::Tokenizer;
 
 use super::{
     Chunk, ChunkError,
     headings::Headings,
     tokens::{ExactCount, TokenIndex},
 };
-use crate::parse::{PageStart, Parsed};
+use crate::{
+    embed::TokenCounter,
+    parse::{PageStart, Parsed},
+};
 
 /// Text that is cut at once, in bytes: the splitters look at all of the rest for every chunk, so that one huge text
 /// without structure would take time that grows with its square.
@@ -18,15 +20,15 @@ const SECTION_BYTES: usize = 64 * 1024;
 
 /// Cuts text into chunks of limited tokens.
 pub(super) struct Splitter {
-    tokenizer: Arc<Tokenizer>,
+    tokens: Arc<dyn TokenCounter>,
     max_tokens: usize,
     overlap: usize,
 }
 
 impl Splitter {
-    pub(super) fn new(tokenizer: Arc<Tokenizer>, max_tokens: usize, overlap: usize) -> Result<Self, ChunkError> {
+    pub(super) fn new(tokens: Arc<dyn TokenCounter>, max_tokens: usize, overlap: usize) -> Result<Self, ChunkError> {
         match overlap < max_tokens {
-            true => Ok(Self { tokenizer, max_tokens, overlap }),
+            true => Ok(Self { tokens, max_tokens, overlap }),
             false => Err(ChunkError::Overlap { overlap, max_tokens }),
         }
     }
@@ -52,8 +54,8 @@ impl Splitter {
 
     /// The pieces of a section: where each begins, its text and its tokens.
     fn cut<'a>(&self, section: &'a str, markdown: bool) -> Result<Vec<(usize, &'a str, usize)>, ChunkError> {
-        let exact = ExactCount(&self.tokenizer);
-        let config = self.config(TokenIndex::new(&self.tokenizer, section)?, self.overlap)?;
+        let exact = ExactCount(&*self.tokens);
+        let config = self.config(TokenIndex::new(&*self.tokens, section)?, self.overlap)?;
         let pieces: Vec<(usize, &str)> = match markdown {
             true => MarkdownSplitter::new(config).chunk_indices(section).collect(),
             false => TextSplitter::new(config).chunk_indices(section).collect(),
@@ -66,7 +68,7 @@ impl Splitter {
                 continue;
             }
             // the index was off, since a word was cut
-            let splitter = TextSplitter::new(self.config(ExactCount(&self.tokenizer), 0)?);
+            let splitter = TextSplitter::new(self.config(ExactCount(&*self.tokens), 0)?);
             for (within, part) in splitter.chunk_indices(piece) {
                 cut.push((offset + within, part, exact.of(part)?));
             }

@@ -2,21 +2,17 @@
 
 use std::ops::Range;
 
-use text_splitter::ChunkSizer;
-use tokenizers::Tokenizer;
-
 use super::ChunkError;
+use crate::embed::TokenCounter;
+use text_splitter::ChunkSizer;
 
-/// Counts by asking the tokenizer, each time anew.
-pub(super) struct ExactCount<'a>(pub(super) &'a Tokenizer);
+/// Counts by asking the model's counter, each time anew.
+pub(super) struct ExactCount<'a>(pub(super) &'a dyn TokenCounter);
 
 impl ExactCount<'_> {
     /// The tokens of a text, without those that the model adds.
     pub(super) fn of(&self, text: &str) -> Result<usize, ChunkError> {
-        match self.0.encode_fast(text, false) {
-            Ok(encoding) => Ok(encoding.len()),
-            Err(error) => Err(ChunkError::Tokenization(error.to_string())),
-        }
+        self.0.count(text).map_err(|error| ChunkError::Tokenization(error.to_string()))
     }
 }
 
@@ -38,9 +34,9 @@ pub(super) struct TokenIndex<'a> {
 }
 
 impl<'a> TokenIndex<'a> {
-    pub(super) fn new(tokenizer: &Tokenizer, text: &'a str) -> Result<Self, ChunkError> {
-        let encoding = tokenizer.encode(text, false).map_err(|error| ChunkError::Tokenization(error.to_string()))?;
-        let (mut starts, mut ends): (Vec<_>, Vec<_>) = encoding.get_offsets().iter().copied().unzip();
+    pub(super) fn new(tokens: &dyn TokenCounter, text: &'a str) -> Result<Self, ChunkError> {
+        let spans = tokens.spans(text).map_err(|error| ChunkError::Tokenization(error.to_string()))?;
+        let (mut starts, mut ends): (Vec<_>, Vec<_>) = spans.into_iter().map(|span| (span.start, span.end)).unzip();
         starts.sort_unstable();
         ends.sort_unstable();
         Ok(Self { text, starts, ends })
@@ -78,7 +74,7 @@ mod tests {
     fn pieces_are_counted_by_their_place(#[case] bytes: Range<usize>, #[case] tokens: usize) {
         let text = "one other three   four";
         let tokenizer = tokenizer();
-        let index = TokenIndex::new(&tokenizer, text).unwrap();
+        let index = TokenIndex::new(&*tokenizer, text).unwrap();
         assert_eq!(index.size(&text[bytes]), tokens);
     }
 }

@@ -50,7 +50,7 @@ fn rows(documents: &[LedgerRow]) -> Vec<[String; 7]> {
         .iter()
         .map(|row| {
             let failure = row.failure.as_ref();
-            let of_failure = |text: fn(&lexigram_api::contract::DocumentFailure) -> &str| {
+            let of_failure = |text: fn(&lexigram_api::contract::ItemFailure) -> &str| {
                 failure.map(text).unwrap_or_default().to_owned()
             };
             [

@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use lexigram_api::{
-    contract::{ExitCode, IngestTask, Mode, Report, SourceLocation, StoreLocation},
+    contract::{Embedding, ExitCode, IngestTask, Mode, Report, SourceLocation, StoreLocation},
     document::{Chunking, Parsing, SyncMode},
     failure::{FailureCategory, FailurePolicy},
 };
@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Models, fail, fail_with, print, progress, stop_on_signal};
 use crate::{
+    embed,
     pipeline::{self, Ended, Machine},
     report::Tracker,
 };
@@ -77,7 +78,7 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
         Ok(tasks) => tasks,
         Err(message) => return fail(FailureCategory::Configuration, &message),
     };
-    let embedder = match arguments.models.load(&arguments.model).await {
+    let embedder = match embed::open(&Embedding::local(&arguments.model), &arguments.models.folder).await {
         Ok(embedder) => embedder,
         Err(error) => return fail_with(&error),
     };
@@ -145,14 +146,14 @@ fn task(arguments: &Arguments, path: &Path) -> Result<IngestTask, String> {
             overlap_tokens: arguments.overlap_tokens,
             ..Chunking::default()
         },
-        model: arguments.model.clone(),
-        store: StoreLocation::Sqlite { path: text(&arguments.store)? },
+        embedding: Embedding::local(&arguments.model),
+        store: StoreLocation::Sqlite { path: text(&arguments.store)?, cache: None },
         failure_policy: FailurePolicy::default(),
     })
 }
 
 fn summary(report: &Report, elapsed: Duration) -> String {
-    let documents = &report.documents;
+    let documents = &report.counts.items;
     let mut text = format!(
         "{} documents: {} ingested, {} unchanged, {} failed, {} removed; {} chunks, {} tokens in {:.1} s\n",
         documents.total,
@@ -160,12 +161,12 @@ fn summary(report: &Report, elapsed: Duration) -> String {
         documents.skipped,
         documents.failed,
         documents.deleted,
-        report.chunks,
-        report.tokens,
+        report.counts.chunks,
+        report.counts.tokens,
         elapsed.as_secs_f64(),
     );
     for failure in &report.recent_failures {
-        let (document, category, message) = (&failure.document, failure.category, &failure.message);
+        let (document, category, message) = (&failure.item, failure.category, &failure.message);
         let _infallible = writeln!(text, "  failed: {document}: {message} ({category})");
     }
     let shown = i32::try_from(report.recent_failures.len()).unwrap_or(i32::MAX);

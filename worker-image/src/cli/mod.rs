@@ -11,23 +11,15 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     process,
-    sync::Arc,
     time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
 use lexigram_api::{contract::ExitCode, failure::FailureCategory};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::spawn_blocking,
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    embed::{EmbedError, LocalModel},
-    failure::Classified,
-    parse::isolate::child_main,
-};
+use crate::{failure::Classified, parse::isolate::child_main};
 
 /// Ingests documents into a searchable store: lists, fetches, parses, chunks, embeds and stores them.
 #[derive(Debug, Parser)]
@@ -62,16 +54,6 @@ struct Models {
         default_value = "/usr/share/lexigram/models"
     )]
     folder: PathBuf,
-}
-
-impl Models {
-    /// Loads the model of that name.
-    async fn load(&self, name: &str) -> Result<Arc<LocalModel>, EmbedError> {
-        let (folder, name) = (self.folder.clone(), name.to_owned());
-        spawn_blocking(move || LocalModel::load(&folder, &name).map(Arc::new))
-            .await
-            .unwrap_or_else(|error| Err(EmbedError::Computation(error.to_string())))
-    }
 }
 
 /// Runs the command that the command line asks for.

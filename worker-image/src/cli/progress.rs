@@ -33,8 +33,8 @@ async fn bar(tracker: &Tracker) -> std::convert::Infallible {
     loop {
         interval.tick().await;
         let progress = tracker.progress();
-        bar.set_length(u64::from(progress.documents.total.unsigned_abs()));
-        bar.set_position(u64::from(progress.documents.processed().unsigned_abs()));
+        bar.set_length(u64::from(progress.counts.items.total.unsigned_abs()));
+        bar.set_position(u64::from(progress.counts.items.processed().unsigned_abs()));
         bar.set_message(words(&progress));
     }
 }
@@ -53,7 +53,7 @@ async fn lines(tracker: &Tracker) -> std::convert::Infallible {
     loop {
         interval.tick().await;
         let progress = tracker.progress();
-        let (processed, total) = (progress.documents.processed(), progress.documents.total);
+        let (processed, total) = (progress.counts.items.processed(), progress.counts.items.total);
         let _unwritable = writeln!(stderr(), "{processed}/{total} documents, {}", words(&progress));
     }
 }
@@ -62,7 +62,7 @@ fn words(progress: &Progress) -> String {
     match progress.phase {
         Phase::Starting => "starting".to_owned(),
         Phase::Listing => "listing".to_owned(),
-        Phase::Working => format!("{} chunks, {} failed", progress.chunks, progress.documents.failed),
+        Phase::Working => format!("{} chunks, {} failed", progress.counts.chunks, progress.counts.items.failed),
         Phase::Finishing => "finishing".to_owned(),
     }
 }

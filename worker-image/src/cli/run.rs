@@ -10,7 +10,7 @@ use std::{
 
 use clap::Args;
 use lexigram_api::contract::{
-    CONTRACT_VERSION, ExitCode, IngestTask, Report, RunError, Task, WORK_SPEC_PATH, WORKER_PORT, WorkSpec,
+    CONTRACT_VERSION, Embedding, ExitCode, IngestTask, Report, RunError, Task, WORK_SPEC_PATH, WORKER_PORT, WorkSpec,
 };
 use lexigram_api::failure::FailureCategory;
 use serde::Deserialize;
@@ -21,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Models, stop_on_signal};
 use crate::{
+    embed,
     failure::Classified,
     pipeline::{self, Ended, Machine, RunFailure},
     report::{Tracker, serve, write_report},
@@ -80,6 +81,9 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
             Ended { report: report(run), exit: ExitCode::Finished }
         }
         Ok(WorkSpec { contract_version: _, run, task: Task::Ingest(task) }) => work(&arguments, &run, &task).await,
+        Ok(WorkSpec { contract_version: _, run, task: Task::Embed(_) }) => {
+            Ended::before_start(&run, &RunFailure::Broken("texts cannot be embedded yet".to_owned()))
+        }
         Err(error) => {
             let (category, reason) = (error.category(), error.reason().to_owned());
             let error = Some(RunError { category, reason, message: error.to_string() });
@@ -88,7 +92,7 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
     };
     match &ended.report.error {
         Some(error) => tracing::error!(reason = error.reason, "{}", error.message),
-        None => tracing::info!(exit = ?ended.exit, documents = ?ended.report.documents, "the run has ended"),
+        None => tracing::info!(exit = ?ended.exit, documents = ?ended.report.counts.items, "the run has ended"),
     }
     if let Err(error) = write_report(&arguments.termination_log, &ended.report) {
         tracing::warn!("no report in {}: {error}", arguments.termination_log.display());
@@ -120,7 +124,7 @@ async fn work(arguments: &Arguments, run: &str, task: &IngestTask) -> Ended {
     };
     let tracker = Arc::new(Tracker::new(run));
     tokio::spawn(serve_progress(arguments.listen, Arc::clone(&tracker)));
-    match prepare(&arguments.models, &task.model, &stop).await {
+    match prepare(&arguments.models, &task.embedding, &stop).await {
         Ok(machine) => pipeline::ingest(&machine, run, task, &tracker, &stop).await,
         Err(error) => Ended::before_start(run, &error),
     }
@@ -138,8 +142,9 @@ async fn serve_progress(address: SocketAddr, tracker: Arc<Tracker>) {
     }
 }
 
-async fn prepare(models: &Models, model: &str, stop: &CancellationToken) -> Result<Machine, RunFailure> {
-    let embedder = stop.run_until_cancelled(models.load(model)).await.ok_or(RunFailure::Interrupted)??;
+async fn prepare(models: &Models, embedding: &Embedding, stop: &CancellationToken) -> Result<Machine, RunFailure> {
+    let embedder =
+        stop.run_until_cancelled(embed::open(embedding, &models.folder)).await.ok_or(RunFailure::Interrupted)??;
     let parser_program = std::env::current_exe().map_err(|error| RunFailure::Broken(error.to_string()))?;
     Ok(Machine { embedder, parser_program, patience: PATIENCE })
 }
@@ -150,11 +155,8 @@ fn report(run: String) -> Report {
         contract_version: CONTRACT_VERSION.to_owned(),
         run,
         error: None,
-        documents: Default::default(),
-        failures: Default::default(),
-        chunks: 0,
-        tokens: 0,
-        bytes: 0,
+        counts: Default::default(),
+        dry_run: None,
         next_retry_time: None,
         recent_failures: Vec::new(),
     }

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use lexigram_api::contract::ExitCode;
-use tokio::task::spawn_blocking;
+use lexigram_api::contract::{Embedding, ExitCode};
 
 use super::{
     Models, fail_with, print, print_json,
     table::{table, terminal_width},
 };
 use crate::{
-    embed::{EmbedError, Embedder},
+    embed,
     pipeline::RunFailure,
     store::{Hit, SqliteStore, Store, StoreError, printable},
 };
@@ -47,7 +46,7 @@ async fn search(arguments: &Arguments) -> Result<Vec<Hit>, RunFailure> {
     let store = SqliteStore::open(&arguments.store)?;
     let stored = store.model().await?;
     let name = stored.split('@').next().unwrap_or_default();
-    let model = arguments.models.load(name).await?;
+    let model = embed::open(&Embedding { truncate: true, ..Embedding::local(name) }, &arguments.models.folder).await?;
     if model.fingerprint() != stored {
         return Err(RunFailure::Store(StoreError::ModelMismatch {
             collection: arguments.store.display().to_string(),
@@ -55,12 +54,9 @@ async fn search(arguments: &Arguments) -> Result<Vec<Hit>, RunFailure> {
             stored,
         }));
     }
-    let query = vec![arguments.query.clone()];
-    let vectors = spawn_blocking(move || model.embed(&query))
-        .await
-        .unwrap_or_else(|error| Err(EmbedError::Computation(error.to_string())))?;
-    let vector = vectors.into_iter().next().unwrap_or_default();
-    Ok(store.search(&vector, usize::from(arguments.limit)).await?)
+    let outcomes = model.embed(vec![arguments.query.clone()]).await?;
+    let Some(query) = outcomes.into_iter().next() else { return Ok(Vec::new()) };
+    Ok(store.search(&query?.vector, usize::from(arguments.limit)).await?)
 }
 
 fn rows(hits: &[Hit]) -> Vec<[String; 5]> {

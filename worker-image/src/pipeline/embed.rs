@@ -1,14 +1,10 @@
-//! Fifth stage: chunks to vectors, in batches that reach over documents. CPU work on blocking threads; no I/O.
-
-use std::sync::Arc;
+//! Fifth stage: chunks to vectors, in batches that reach over documents. Asks the embedding provider.
 
 use lexigram_api::failure::Stage;
-use tokio::{
-    sync::mpsc::{Receiver, Sender},
-    task::spawn_blocking,
-};
+use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::{
+    RunFailure,
     in_hand::{Document, Settled},
     judge::Failure,
     revision::chunk_id,
@@ -16,81 +12,62 @@ use super::{
 };
 use crate::{
     chunk::Chunk,
+    embed::{EmbedError, Embedded},
     store::{DocumentWrite, EmbeddedChunk},
 };
 
-/// Chunks that go to the model at once: small documents are embedded together, large ones in several steps. More would
-/// not be faster, and would keep documents from being stored for longer.
-const BATCH_CHUNKS: usize = 32;
-
-/// Vectors in the order of their texts, why there are none, or nothing at all since the run was told to stop.
-type Vectors = Option<Result<Vec<Vec<f32>>, Failure>>;
-
 impl Run<'_> {
-    pub(super) async fn embed(&self, mut incoming: Receiver<Document<Vec<Chunk>>>, settle: Sender<Document<Settled>>) {
-        while let Some(batch) = next_batch(&mut incoming).await {
-            let Some(settled) = self.embed_batch(batch).await else { return };
-            for document in settled {
-                if settle.send(document).await.is_err() {
-                    return;
+    pub(super) async fn embed(
+        &self,
+        mut incoming: Receiver<Document<Vec<Chunk>>>,
+        settle: Sender<Document<Settled>>,
+    ) -> Result<(), RunFailure> {
+        while let Some(batch) = next_batch(&mut incoming, self.embedder.batch_texts()).await {
+            let texts: Vec<&str> =
+                batch.iter().flat_map(|document| &document.content).map(|chunk| chunk.text.as_str()).collect();
+            let Some(outcomes) = self.outcomes(&texts).await? else { return Ok(()) };
+            let mut outcomes = outcomes.into_iter();
+            for document in batch {
+                let own: Result<Vec<Embedded>, EmbedError> =
+                    outcomes.by_ref().take(document.content.len()).collect::<Vec<_>>().into_iter().collect();
+                let settled = match own {
+                    Ok(vectors) => self.embedded(document, vectors),
+                    Err(error) => document.settle(Settled::Failed(Failure::new(Stage::Embed, &error))),
+                };
+                if settle.send(settled).await.is_err() {
+                    return Ok(());
                 }
             }
         }
+        Ok(())
     }
 
-    /// Embeds a batch. If that fails, embeds its documents one by one: only the one that is the cause fails.
-    async fn embed_batch(&self, batch: Vec<Document<Vec<Chunk>>>) -> Option<Vec<Document<Settled>>> {
-        let texts: Vec<&str> =
-            batch.iter().flat_map(|document| &document.content).map(|chunk| chunk.text.as_str()).collect();
-        let mut settled = Vec::with_capacity(batch.len());
-        match self.vectors(&texts).await? {
-            Ok(vectors) => {
-                let mut vectors = vectors.into_iter();
-                for document in batch {
-                    let own = vectors.by_ref().take(document.content.len()).collect();
-                    settled.push(self.embedded(document, own));
-                }
-            }
-            Err(failure) if batch.len() == 1 => {
-                settled.extend(batch.into_iter().map(|document| document.settle(Settled::Failed(failure.clone()))));
-            }
-            Err(_) => {
-                for document in batch {
-                    let texts: Vec<&str> = document.content.iter().map(|chunk| chunk.text.as_str()).collect();
-                    settled.push(match self.vectors(&texts).await? {
-                        Ok(vectors) => self.embedded(document, vectors),
-                        Err(failure) => document.settle(Settled::Failed(failure)),
-                    });
-                }
+    /// What became of each text; nothing if the run was told to stop.
+    async fn outcomes(&self, texts: &[&str]) -> Result<Option<Vec<Result<Embedded, EmbedError>>>, RunFailure> {
+        let mut outcomes = Vec::with_capacity(texts.len());
+        for slice in texts.chunks(self.embedder.batch_texts()) {
+            let embedding = self.embedder.embed(slice.iter().map(|&text| text.to_owned()).collect());
+            let embedding = self.tracker.watch(&*self.embedder, embedding);
+            match self.stop.run_until_cancelled(embedding).await {
+                None => return Ok(None),
+                Some(Ok(some)) => outcomes.extend(some),
+                Some(Err(error)) if error.ends_run() => return Err(error.into()),
+                Some(Err(error)) => outcomes.extend(slice.iter().map(|_| Err(error.clone()))),
             }
         }
-        Some(settled)
+        Ok(Some(outcomes))
     }
 
-    async fn vectors(&self, texts: &[&str]) -> Vectors {
-        let mut vectors = Vec::with_capacity(texts.len());
-        for slice in texts.chunks(BATCH_CHUNKS) {
-            let slice: Vec<String> = slice.iter().map(|&text| text.to_owned()).collect();
-            let embedder = Arc::clone(&self.embedder);
-            let embedding = spawn_blocking(move || embedder.embed(&slice));
-            match self.stop.run_until_cancelled(embedding).await? {
-                Ok(Ok(computed)) => vectors.extend(computed),
-                Ok(Err(error)) => return Some(Err(Failure::new(Stage::Embed, &error))),
-                Err(error) => return Some(Err(Failure::broken(Stage::Embed, &error))),
-            }
-            self.tracker.beat();
-        }
-        Some(Ok(vectors))
-    }
-
-    fn embedded(&self, document: Document<Vec<Chunk>>, vectors: Vec<Vec<f32>>) -> Document<Settled> {
+    fn embedded(&self, document: Document<Vec<Chunk>>, vectors: Vec<Embedded>) -> Document<Settled> {
         let Document { ticket, content: chunks } = document;
         let id =
             |ordinal| chunk_id(&self.task.collection, &self.task.scope, &ticket.item.name, &ticket.revision, ordinal);
+        let tokens = vectors.iter().map(|embedded| embedded.tokens).sum();
+        let cached = i64::try_from(vectors.iter().filter(|embedded| embedded.cached).count()).unwrap_or(i64::MAX);
         let chunks = chunks
             .into_iter()
             .zip(vectors)
-            .map(|(Chunk { ordinal, text, headings, page, bytes, tokens }, vector)| EmbeddedChunk {
+            .map(|(Chunk { ordinal, text, headings, page, bytes, tokens }, embedded)| EmbeddedChunk {
                 id: id(ordinal),
                 ordinal,
                 text,
@@ -98,7 +75,7 @@ impl Run<'_> {
                 page,
                 bytes,
                 tokens,
-                vector,
+                vector: embedded.vector,
             })
             .collect();
         let write = DocumentWrite {
@@ -106,18 +83,21 @@ impl Run<'_> {
             revision: ticket.revision.clone(),
             pipeline: self.pipeline.clone(),
             bytes: ticket.bytes,
+            tokens,
+            cached,
             chunks,
         };
         Document { ticket, content: Settled::Embedded(write) }
     }
 }
 
-/// The next document, and those that wait behind it, until there are [`BATCH_CHUNKS`].
-async fn next_batch(incoming: &mut Receiver<Document<Vec<Chunk>>>) -> Option<Vec<Document<Vec<Chunk>>>> {
+/// The next document, and those that wait behind it, until there are `enough` chunks: small documents are embedded
+/// together, large ones in several steps.
+async fn next_batch(incoming: &mut Receiver<Document<Vec<Chunk>>>, enough: usize) -> Option<Vec<Document<Vec<Chunk>>>> {
     let first = incoming.recv().await?;
     let mut chunks = first.content.len();
     let mut batch = vec![first];
-    while chunks < BATCH_CHUNKS {
+    while chunks < enough {
         let Ok(document) = incoming.try_recv() else { break };
         chunks += document.content.len();
         batch.push(document);

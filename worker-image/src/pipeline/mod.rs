@@ -122,11 +122,8 @@ impl Ended {
             contract_version: CONTRACT_VERSION.to_owned(),
             run: run.to_owned(),
             error,
-            documents: summary.documents.clone(),
-            failures: summary.failures.clone(),
-            chunks: summary.chunks,
-            tokens: summary.tokens,
-            bytes: summary.bytes,
+            counts: summary.counts.clone(),
+            dry_run: None,
             next_retry_time: summary.next_retry,
             recent_failures: summary.recent_failures.clone(),
         };

@@ -59,10 +59,10 @@ impl<'a> Run<'a> {
     ) -> Result<Self, RunFailure> {
         let judge = Judge::new(task.failure_policy.clone())?;
         let embedder = Arc::clone(&machine.embedder);
-        let chunker = chunk::open(&task.chunking, embedder.tokenizer(), embedder.max_tokens())?;
+        let chunker = chunk::open(&task.chunking, embedder.tokens(), embedder.max_tokens())?;
         let collection =
             Collection { name: &task.collection, model: embedder.fingerprint(), dimension: embedder.dimension() };
-        let StoreLocation::Sqlite { path } = &task.store;
+        let StoreLocation::Sqlite { path, cache: _ } = &task.store;
         let store = SqliteStore::create(Path::new(path), &collection, &task.scope, machine.patience);
         let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)??;
         let deadline = Duration::from_secs(u64::from(task.parsing.document_timeout_seconds.unsigned_abs()));
@@ -147,7 +147,7 @@ impl<'a> Run<'a> {
     }
 
     /// The stages, all at once, until no document waits or the run is told to stop.
-    async fn work(&self) -> Result<(), StoreError> {
+    async fn work(&self) -> Result<(), RunFailure> {
         let (to_fetch, claimed) = mpsc::channel(1);
         let (to_parse, fetched) = mpsc::channel(1);
         let (to_chunk, parsed) = mpsc::channel(1);
@@ -155,17 +155,18 @@ impl<'a> Run<'a> {
         let (to_embed, chunked) = mpsc::channel(InHand::MOST_DOCUMENTS);
         let (to_write, settled) = mpsc::channel(1);
         let middle = async {
-            tokio::join!(
+            let ((), (), (), embedded) = tokio::join!(
                 self.fetch(claimed, Exits { next: to_parse, settle: to_write.clone() }),
                 self.parse(fetched, Exits { next: to_chunk, settle: to_write.clone() }),
                 self.chunk(parsed, Exits { next: to_embed, settle: to_write.clone() }),
                 self.embed(chunked, to_write),
             );
-            Ok(())
+            embedded
         };
-        // a store that refuses ends all of them at once
-        tokio::try_join!(self.claim(to_fetch), middle, self.write(settled))?;
-        Ok(())
+        // a store or a provider that refuses ends all of them at once
+        let claim = async { Ok(self.claim(to_fetch).await?) };
+        let write = async { Ok(self.write(settled).await?) };
+        tokio::try_join!(claim, middle, write).map(|_| ())
     }
 
     /// What the ledger says of the run.

@@ -1,7 +1,7 @@
 //! Last stage, and the only writer: settles every document in the ledger. Writes the store.
 
 use jiff::Timestamp;
-use lexigram_api::contract::DocumentFailure;
+use lexigram_api::contract::{Counts, ItemCounts, ItemFailure};
 use tokio::sync::mpsc::Receiver;
 
 use super::{
@@ -16,21 +16,28 @@ impl Run<'_> {
             match content {
                 Settled::Unchanged => {
                     self.store.skip(ticket.item.document).await?;
-                    self.tracker.skipped();
+                    self.tracker
+                        .done(&Counts { items: ItemCounts { skipped: 1, ..Default::default() }, ..Default::default() });
                 }
                 Settled::Embedded(write) => {
-                    let chunks = i64::try_from(write.chunks.len()).unwrap_or(i64::MAX);
-                    let tokens = write.chunks.iter().map(|chunk| i64::from(chunk.tokens)).sum();
+                    let counts = Counts {
+                        items: ItemCounts { done: 1, ..Default::default() },
+                        chunks: i64::try_from(write.chunks.len()).unwrap_or(i64::MAX),
+                        tokens: write.tokens,
+                        bytes: write.bytes,
+                        cached: write.cached,
+                        ..Default::default()
+                    };
                     self.store.complete(write).await?;
-                    self.tracker.done(chunks, tokens, ticket.bytes);
+                    self.tracker.done(&counts);
                 }
                 Settled::Failed(failure) => {
                     let attempt = self.judge.judge(&ticket.item, failure, Timestamp::now());
                     self.store.fail(attempt.clone()).await?;
                     let failure = describe(&ticket.item.name, attempt);
                     let (category, action) = (failure.category.as_str(), failure.action.as_str());
-                    tracing::warn!(document = failure.document, category, action, "{}", failure.message);
-                    self.tracker.failed(failure);
+                    tracing::warn!(document = failure.item, category, action, "{}", failure.message);
+                    self.tracker.failed(failure, 1);
                 }
             }
         }
@@ -38,10 +45,10 @@ impl Run<'_> {
     }
 }
 
-fn describe(name: &str, attempt: FailedAttempt) -> DocumentFailure {
+fn describe(name: &str, attempt: FailedAttempt) -> ItemFailure {
     let FailedAttempt { document: _, attempts, stage, category, reason, message, time, verdict } = attempt;
-    DocumentFailure {
-        document: printable(name),
+    ItemFailure {
+        item: printable(name),
         stage,
         category,
         reason,

@@ -18,7 +18,7 @@ struct RunCollector(Arc<Tracker>);
 impl Collector for RunCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let progress = self.0.progress();
-        let documents = &progress.documents;
+        let (counts, documents) = (&progress.counts, &progress.counts.items);
         let listed = ConstGauge::new(i64::from(documents.total));
         let help = "Documents that the source listed for this run";
         listed.encode(encoder.encode_descriptor("documents_listed", help, None, MetricType::Gauge)?)?;
@@ -33,9 +33,10 @@ impl Collector for RunCollector {
             ConstCounter::new(unsigned(count.into())).encode(results.encode_family(&[("result", result)])?)?;
         }
         for (name, help, unit, count) in [
-            ("chunks", "Chunks written", None, progress.chunks),
-            ("embedded_tokens", "Tokens embedded", None, progress.tokens),
-            ("fetched", "Bytes of the documents that were ingested", Some(&Unit::Bytes), progress.bytes),
+            ("chunks", "Chunks written", None, counts.chunks),
+            ("cached_vectors", "Vectors that the cache held", None, counts.cached),
+            ("embedded_tokens", "Tokens embedded", None, counts.tokens),
+            ("fetched", "Bytes of the documents that were ingested", Some(&Unit::Bytes), counts.bytes),
         ] {
             let counter = ConstCounter::new(unsigned(count));
             counter.encode(encoder.encode_descriptor(name, help, unit, MetricType::Counter)?)?;
@@ -64,13 +65,15 @@ pub(super) fn text(registry: &Registry) -> Result<String, fmt::Error> {
 
 #[cfg(test)]
 mod tests {
+    use lexigram_api::contract::{Counts, ItemCounts};
+
     use super::*;
 
     #[test]
     fn a_run_is_told_in_a_few_lines() {
         let tracker = Arc::new(Tracker::new("handbook-r1"));
-        tracker.done(4, 900, 10_000);
-        tracker.skipped();
+        let items = ItemCounts { done: 1, skipped: 1, ..Default::default() };
+        tracker.done(&Counts { items, chunks: 4, tokens: 900, bytes: 10_000, cached: 3, ..Default::default() });
         let text = text(&registry(tracker)).unwrap();
         for line in [
             "lexigram_worker_documents_listed 0",
@@ -78,6 +81,7 @@ mod tests {
             "lexigram_worker_documents_total{result=\"skipped\"} 1",
             "lexigram_worker_documents_total{result=\"failed\"} 0",
             "lexigram_worker_chunks_total 4",
+            "lexigram_worker_cached_vectors_total 3",
             "lexigram_worker_embedded_tokens_total 900",
             "lexigram_worker_fetched_bytes_total 10000",
             "# EOF",

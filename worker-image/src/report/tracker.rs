@@ -2,16 +2,21 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{CONTRACT_VERSION, DocumentCounts, DocumentFailure, FailureCounts, Phase, Progress, RECENT_FAILURES},
+    contract::{CONTRACT_VERSION, Counts, ItemFailure, Phase, Progress, RECENT_FAILURES},
     failure::FailureAction,
 };
 
-use crate::store::RunSummary;
+use crate::{embed::Embedder, store::RunSummary};
+
+/// How often a worker that waits for vectors says so.
+const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Progress of one run.
 #[derive(Debug)]
@@ -25,13 +30,10 @@ pub struct Tracker {
 struct State {
     phase: Phase,
     heartbeat: Timestamp,
-    documents: DocumentCounts,
-    failures: FailureCounts,
-    chunks: i64,
-    tokens: i64,
-    bytes: i64,
+    counts: Counts,
+    rate_limited_until: Option<Timestamp>,
     /// Oldest first.
-    recent_failures: VecDeque<DocumentFailure>,
+    recent_failures: VecDeque<ItemFailure>,
 }
 
 impl Tracker {
@@ -42,11 +44,8 @@ impl Tracker {
         let state = State {
             phase: Phase::Starting,
             heartbeat: started,
-            documents: DocumentCounts::default(),
-            failures: FailureCounts::default(),
-            chunks: 0,
-            tokens: 0,
-            bytes: 0,
+            counts: Counts::default(),
+            rate_limited_until: None,
             recent_failures: VecDeque::new(),
         };
         Self { run: run.to_owned(), started, state: Mutex::new(state) }
@@ -65,38 +64,47 @@ impl Tracker {
     /// Takes over what the ledger says of the run.
     pub fn load(&self, summary: &RunSummary) {
         let mut state = self.state();
-        state.documents = summary.documents.clone();
-        state.failures = summary.failures.clone();
-        (state.chunks, state.tokens, state.bytes) = (summary.chunks, summary.tokens, summary.bytes);
+        state.counts = summary.counts.clone();
         state.recent_failures = summary.recent_failures.iter().rev().cloned().collect();
     }
 
-    /// A document was ingested.
-    pub fn done(&self, chunks: i64, tokens: i64, bytes: i64) {
-        let mut state = self.state();
-        state.documents.done += 1;
-        state.chunks += chunks;
-        state.tokens += tokens;
-        state.bytes += bytes;
+    /// Items are done, or turned out to be unchanged.
+    pub fn done(&self, more: &Counts) {
+        self.state().counts += more;
     }
 
-    /// A document turned out to be unchanged.
-    pub fn skipped(&self) {
-        self.state().documents.skipped += 1;
-    }
-
-    /// A document failed.
-    pub fn failed(&self, failure: DocumentFailure) {
+    /// An item failed; `weight` is how many it stands for: the rows of a range, or 1.
+    pub fn failed(&self, failure: ItemFailure, weight: i32) {
         let mut state = self.state();
-        state.documents.failed += 1;
+        let counts = &mut state.counts;
+        counts.items.failed += weight;
         match failure.action {
-            FailureAction::Retry => state.failures.retrying += 1,
-            FailureAction::Archive => state.failures.archived += 1,
-            FailureAction::Notify => state.failures.notified += 1,
+            FailureAction::Retry => counts.failures.retrying += weight,
+            FailureAction::Archive => counts.failures.archived += weight,
+            FailureAction::Notify => counts.failures.notified += weight,
         }
         state.recent_failures.push_back(failure);
         if state.recent_failures.len() > RECENT_FAILURES {
             state.recent_failures.pop_front();
+        }
+    }
+
+    /// The embedding provider has told the worker to slow down, or takes requests again.
+    fn rate_limited(&self, until: Option<Timestamp>) {
+        self.state().rate_limited_until = until;
+    }
+
+    /// Waits for an embedding provider, and tells meanwhile that the worker lives, and when the provider is asked again.
+    pub async fn watch<T>(&self, embedder: &dyn Embedder, embedding: impl Future<Output = T>) -> T {
+        let mut embedding = pin!(embedding);
+        loop {
+            match tokio::time::timeout(BEAT_INTERVAL, &mut embedding).await {
+                Ok(outcome) => {
+                    self.rate_limited(None);
+                    return outcome;
+                }
+                Err(_) => self.rate_limited(embedder.rate_limited_until()),
+            }
         }
     }
 
@@ -110,11 +118,8 @@ impl Tracker {
             phase: state.phase,
             heartbeat: state.heartbeat,
             started: self.started,
-            documents: state.documents.clone(),
-            failures: state.failures.clone(),
-            chunks: state.chunks,
-            tokens: state.tokens,
-            bytes: state.bytes,
+            counts: state.counts.clone(),
+            rate_limited_until: state.rate_limited_until,
             recent_failures: state.recent_failures.iter().rev().cloned().collect(),
         }
     }

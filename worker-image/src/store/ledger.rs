@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{DocumentCounts, DocumentFailure, FailureCounts, Progress},
+    contract::{Counts, ItemFailure, Progress},
     failure::{FailureAction, FailureCategory, Stage, Verdict},
 };
 use serde::Serialize;
@@ -129,7 +129,7 @@ pub struct LedgerRow {
     /// Attempts spent since it was last done.
     pub attempts: i32,
     /// The last failure.
-    pub failure: Option<DocumentFailure>,
+    pub failure: Option<ItemFailure>,
     /// When it is tried again.
     pub next_attempt: Option<Timestamp>,
 }
@@ -137,33 +137,17 @@ pub struct LedgerRow {
 /// What a run adds up to so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunSummary {
-    /// Documents of the run.
-    pub documents: DocumentCounts,
-    /// The failed ones by what is done about them.
-    pub failures: FailureCounts,
-    /// Chunks written in this run.
-    pub chunks: i64,
-    /// Tokens embedded in this run.
-    pub tokens: i64,
-    /// Bytes fetched in this run.
-    pub bytes: i64,
+    /// Its counts.
+    pub counts: Counts,
     /// When the earliest of the source's retrying documents is due, whatever run it belongs to.
     pub next_retry: Option<Timestamp>,
     /// The newest failures, newest first.
-    pub recent_failures: Vec<DocumentFailure>,
+    pub recent_failures: Vec<ItemFailure>,
 }
 
 impl From<Progress> for RunSummary {
     fn from(progress: Progress) -> Self {
-        Self {
-            documents: progress.documents,
-            failures: progress.failures,
-            chunks: progress.chunks,
-            tokens: progress.tokens,
-            bytes: progress.bytes,
-            next_retry: None,
-            recent_failures: progress.recent_failures,
-        }
+        Self { counts: progress.counts, next_retry: None, recent_failures: progress.recent_failures }
     }
 }
 

@@ -85,6 +85,10 @@ pub struct DocumentWrite {
     pub pipeline: String,
     /// Bytes that were fetched.
     pub bytes: i64,
+    /// Tokens that the provider has embedded for it.
+    pub tokens: i64,
+    /// Vectors that came out of the cache.
+    pub cached: i64,
     /// The chunks; they replace those of every other revision.
     pub chunks: Vec<EmbeddedChunk>,
 }

@@ -84,7 +84,7 @@ impl Workspace {
                 "scope": "persistentVolumeClaim/docs",
                 "mode": { "type": "Full" },
                 "source": { "type": "Directory", "path": self.docs() },
-                "model": MODEL,
+                "embedding": { "provider": { "type": "Local", "model": MODEL } },
                 "store": { "type": "Sqlite", "path": self.store() },
             },
         })

@@ -2,15 +2,20 @@
 //!
 //! JSON in camelCase; every message carries [`CONTRACT_VERSION`]. No I/O.
 
+mod counts;
 mod exit;
 mod progress;
 mod report;
 mod work_spec;
 
+pub use counts::{Counts, FailureCounts, ItemCounts, ItemFailure, RECENT_FAILURES};
 pub use exit::ExitCode;
-pub use progress::{DocumentCounts, DocumentFailure, FailureCounts, Phase, Progress, RECENT_FAILURES};
-pub use report::{Report, RunError, TERMINATION_MESSAGE_BYTES};
-pub use work_spec::{IngestTask, InlineDocument, Mode, SourceLocation, StoreLocation, Task, WorkSpec};
+pub use progress::{Phase, Progress};
+pub use report::{DryRun, Report, RunError, TERMINATION_MESSAGE_BYTES};
+pub use work_spec::{
+    EmbedTask, Embedding, EmbeddingProvider, IngestTask, InlineDocument, InputLocation, Mode, OnModelChange,
+    OutputLocation, SourceLocation, StoreLocation, Task, WorkSpec,
+};
 
 /// Version of the contract; a worker refuses a work spec of another one.
 pub const CONTRACT_VERSION: &str = "v1alpha1";
@@ -23,6 +28,16 @@ pub const STORE_PATH: &str = "/store";
 pub const SOURCE_PATH: &str = "/source";
 /// Where a secret that holds HTTP headers is mounted: one file a header, named as the header.
 pub const HTTP_HEADERS_PATH: &str = "/etc/lexigram/http-headers";
+/// Where a claim that takes the files of a batch is mounted.
+pub const OUTPUT_PATH: &str = "/output";
+/// Where a claim or ConfigMap that holds an embedding model is mounted.
+pub const MODEL_PATH: &str = "/model";
+/// Where the key of an embedding server is mounted: a directory with one file.
+pub const EMBEDDING_KEY_PATH: &str = "/etc/lexigram/embedding-key";
+/// Where a secret with headers for an embedding server is mounted: one file a header, named as the header.
+pub const EMBEDDING_HEADERS_PATH: &str = "/etc/lexigram/embedding-headers";
+/// Where a ConfigMap with certificates for an embedding server is mounted: a directory with one file.
+pub const EMBEDDING_CA_PATH: &str = "/etc/lexigram/embedding-ca";
 /// Where the worker may write temporary files.
 pub const SCRATCH_PATH: &str = "/tmp";
 /// Port of the worker's `/progress`, `/metrics` and `/healthz`.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::progress::{DocumentCounts, DocumentFailure, FailureCounts};
+use super::counts::{Counts, ItemFailure};
 use crate::failure::FailureCategory;
 
 /// Kubernetes keeps this much of a container's termination message.
@@ -27,6 +27,20 @@ pub struct RunError {
     pub message: String,
 }
 
+/// What reading a batch without embedding it found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DryRun {
+    /// Tokens of all texts that can be embedded, those of equal texts once where the batch deduplicates.
+    pub tokens: i64,
+    /// Texts that are equal to one before them.
+    pub duplicates: i32,
+    /// Texts with more tokens than the model takes.
+    pub too_long: i32,
+    /// Rows that hold no text that can be read.
+    pub invalid: i32,
+}
+
 /// The last word of a worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -38,22 +52,17 @@ pub struct Report {
     /// Why the run as a whole failed; absent when it came to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<RunError>,
-    /// Documents of the run.
-    pub documents: DocumentCounts,
-    /// The failed ones by what is done about them.
-    pub failures: FailureCounts,
-    /// Chunks written in this run.
-    pub chunks: i64,
-    /// Tokens embedded in this run.
-    pub tokens: i64,
-    /// Bytes fetched in this run.
-    pub bytes: i64,
-    /// When the earliest of the retrying documents is due.
+    /// What the run came to.
+    pub counts: Counts,
+    /// What a dry run found; absent for any other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<DryRun>,
+    /// When the earliest of the retrying items is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_retry_time: Option<Timestamp>,
     /// The newest failures, newest first, as many as fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub recent_failures: Vec<DocumentFailure>,
+    pub recent_failures: Vec<ItemFailure>,
 }
 
 impl Report {
@@ -67,7 +76,7 @@ impl Report {
             error.message = cut(&error.message, ERROR_CHARS);
         }
         for failure in &mut report.recent_failures {
-            failure.document = cut(&failure.document, TEXT_CHARS);
+            failure.item = cut(&failure.item, TEXT_CHARS);
             failure.message = cut(&failure.message, TEXT_CHARS);
         }
         loop {
@@ -90,13 +99,13 @@ fn cut(text: &str, chars: usize) -> String {
 mod tests {
     use super::*;
     use crate::{
-        contract::{CONTRACT_VERSION, RECENT_FAILURES},
+        contract::{CONTRACT_VERSION, FailureCounts, ItemCounts, RECENT_FAILURES},
         failure::{FailureAction, Stage},
     };
 
     fn report(text: &str) -> Report {
-        let failure = DocumentFailure {
-            document: text.to_owned(),
+        let failure = ItemFailure {
+            item: text.to_owned(),
             stage: Stage::Parse,
             category: FailureCategory::InvalidInput,
             reason: "DocumentCorrupt".to_owned(),
@@ -113,11 +122,15 @@ mod tests {
                 reason: "Unknown".to_owned(),
                 message: text.to_owned(),
             }),
-            documents: DocumentCounts { total: 12, done: 2, failed: 10, skipped: 0, deleted: 0 },
-            failures: FailureCounts { retrying: 0, archived: 10, notified: 0 },
-            chunks: 40,
-            tokens: 9_000,
-            bytes: 100_000,
+            counts: Counts {
+                items: ItemCounts { total: 12, done: 2, failed: 10, skipped: 0, deleted: 0 },
+                failures: FailureCounts { retrying: 0, archived: 10, notified: 0 },
+                chunks: 40,
+                tokens: 9_000,
+                bytes: 100_000,
+                cached: 0,
+            },
+            dry_run: None,
             next_retry_time: None,
             recent_failures: vec![failure; RECENT_FAILURES],
         }
@@ -130,7 +143,7 @@ mod tests {
             assert!(message.len() <= TERMINATION_MESSAGE_BYTES, "{} bytes", message.len());
             let read: Report = serde_json::from_str(&message).unwrap();
             assert!(!read.recent_failures.is_empty());
-            assert_eq!(read.documents.failed, 10);
+            assert_eq!(read.counts.items.failed, 10);
         }
     }
 

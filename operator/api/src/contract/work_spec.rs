@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     document::{Chunking, Parsing, SyncMode},
+    embedding::OpenAISettings,
     failure::FailurePolicy,
+    text::{InlineText, TextFields, TextFormat, VectorFormat},
 };
 
 /// The whole work spec.
@@ -27,6 +29,8 @@ pub struct WorkSpec {
 pub enum Task {
     /// Ingest documents.
     Ingest(Box<IngestTask>),
+    /// Embed texts.
+    Embed(Box<EmbedTask>),
     /// Succeed at once (`ai_workers.stub`).
     Stub,
 }
@@ -59,13 +63,163 @@ pub struct IngestTask {
     /// How text is cut.
     #[serde(default)]
     pub chunking: Chunking,
-    /// Name of the embedding model, a folder of the worker's models directory.
-    pub model: String,
+    /// Which model turns text into vectors.
+    pub embedding: Embedding,
     /// Where vectors and ledger are kept.
     pub store: StoreLocation,
     /// What happens to documents that fail.
     #[serde(default)]
     pub failure_policy: FailurePolicy,
+}
+
+/// Embedding of the texts of one input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EmbedTask {
+    /// Which batch the texts belong to, for instance `batch/reviews`: their ids are unique within it.
+    pub scope: String,
+    /// Everything, or only what is due for a retry.
+    pub mode: Mode,
+    /// Where texts come from.
+    pub input: InputLocation,
+    /// How the input is written; by the ending of its name where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<TextFormat>,
+    /// Which fields of a row mean what.
+    #[serde(default)]
+    pub fields: TextFields,
+    /// Whether equal texts are embedded once, and vectors that the store remembers are used.
+    pub deduplicate: bool,
+    /// Read and count only.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Which model turns text into vectors.
+    pub embedding: Embedding,
+    /// Where vectors go.
+    pub output: OutputLocation,
+    /// The store: the ledger, the cache, and the collection if there is one.
+    pub store: StoreLocation,
+    /// What happens to texts that fail.
+    #[serde(default)]
+    pub failure_policy: FailurePolicy,
+}
+
+/// Where texts come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum InputLocation {
+    /// A file: in a mounted ConfigMap or claim.
+    File {
+        /// The file.
+        path: String,
+    },
+    /// A file by URL.
+    Http {
+        /// The file.
+        url: String,
+        /// Directory with one file a request header.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        headers_directory: Option<String>,
+    },
+    /// Texts that stand in the spec itself.
+    Inline {
+        /// The texts.
+        texts: Vec<InlineText>,
+    },
+}
+
+/// Where the vectors of a batch go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum OutputLocation {
+    /// Into a collection, to be searched.
+    Collection {
+        /// Name of the collection.
+        collection: String,
+    },
+    /// Into files below a directory, `part-00000.parquet` and so on, each written under a temporary name and renamed.
+    Files {
+        /// The directory; made if it is not there.
+        directory: String,
+        /// How vectors are written.
+        format: VectorFormat,
+        /// Whose output the directory holds: no other batch writes there.
+        owner: String,
+    },
+}
+
+/// Which model turns text into vectors, and what happens to texts that are too long for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Embedding {
+    /// The provider of vectors.
+    pub provider: EmbeddingProvider,
+    /// Whether a text with more tokens than the model takes is cut; it fails as InvalidInput otherwise.
+    #[serde(default)]
+    pub truncate: bool,
+    /// What happens to a collection that was filled with another model.
+    #[serde(default)]
+    pub on_model_change: OnModelChange,
+    /// Worker pods that share the provider's budget of requests and tokens.
+    #[serde(default = "one")]
+    pub shards: i32,
+}
+
+const fn one() -> i32 {
+    1
+}
+
+impl Embedding {
+    /// A model of the worker's models directory.
+    #[must_use]
+    pub fn local(model: &str) -> Self {
+        Self {
+            provider: EmbeddingProvider::Local { model: model.to_owned(), directory: None },
+            truncate: false,
+            on_model_change: OnModelChange::Refuse,
+            shards: 1,
+        }
+    }
+}
+
+/// The provider of vectors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum EmbeddingProvider {
+    /// A model that runs in the worker.
+    Local {
+        /// Name of the model: a folder of the models directory, unless `directory` is given.
+        model: String,
+        /// The model's own directory: a mounted claim or ConfigMap.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        directory: Option<String>,
+    },
+    /// A server with an OpenAI-compatible interface.
+    OpenAI {
+        /// How it is asked.
+        #[serde(flatten)]
+        settings: OpenAISettings,
+        /// File that holds the key sent as bearer token; none is sent where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        api_key_file: Option<String>,
+        /// Directory with one file a request header.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        headers_directory: Option<String>,
+        /// File with certificates in PEM that are trusted beside the public ones.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ca_file: Option<String>,
+    },
+}
+
+/// What happens to a collection that was filled with another model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum OnModelChange {
+    /// The job fails and names both models.
+    #[default]
+    Refuse,
+    /// The collection is built anew beside the old one, which is searched until the new one is complete.
+    Rebuild,
 }
 
 /// Which documents a run takes.
@@ -121,9 +275,12 @@ pub struct InlineDocument {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum StoreLocation {
-    /// One SQLite file.
+    /// SQLite files on a local file system.
     Sqlite {
-        /// The file; made if it is not there.
+        /// The collection, or the ledger of batches that write files; made if it is not there.
         path: String,
+        /// The embedding cache, which collections share; made if it is not there. Nothing is remembered where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cache: Option<String>,
     },
 }

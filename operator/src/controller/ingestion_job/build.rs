@@ -12,8 +12,8 @@ use k8s_openapi::{
 };
 use lexigram_api::{
     contract::{
-        CONTRACT_VERSION, HTTP_HEADERS_PATH, IngestTask, Mode, SOURCE_PATH, STORE_PATH, SourceLocation, StoreLocation,
-        Task, WORK_SPEC_PATH, WorkSpec,
+        CONTRACT_VERSION, Embedding, HTTP_HEADERS_PATH, IngestTask, Mode, SOURCE_PATH, STORE_PATH, SourceLocation,
+        StoreLocation, Task, WORK_SPEC_PATH, WorkSpec,
     },
     resource::{IngestionJobSpec, Source},
 };
@@ -47,8 +47,8 @@ pub fn work_spec(owner: &Owner, spec: &IngestionJobSpec, run: &str, take: &Take)
         sync: spec.sync,
         parsing: spec.parsing.clone(),
         chunking: spec.chunking.clone(),
-        model,
-        store: StoreLocation::Sqlite { path: format!("{STORE_PATH}/{collection}.db") },
+        embedding: Embedding::local(&model),
+        store: StoreLocation::Sqlite { path: format!("{STORE_PATH}/{collection}.db"), cache: None },
         failure_policy: spec.failure_policy.clone(),
     };
     WorkSpec { contract_version: CONTRACT_VERSION.to_owned(), run: run.to_owned(), task: Task::Ingest(Box::new(task)) }

@@ -1,42 +1,30 @@
 //! What the runs of one job add up to. No I/O.
 //!
-//! A retry takes `total` of the documents that wait for one; whatever becomes of them, they are counted again by it.
+//! A retry takes `total` of the items that wait for one; whatever becomes of them, they are counted again by it.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{DocumentCounts, DocumentFailure, FailureCounts, Progress, RECENT_FAILURES, Report},
+    contract::{Counts, FailureCounts, ItemCounts, ItemFailure, Progress, RECENT_FAILURES, Report},
     failure::FailureAction,
 };
 
 /// What one run, or all of them, came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
-    /// Documents.
-    pub documents: DocumentCounts,
-    /// The failed ones by what is done about them.
-    pub failures: FailureCounts,
-    /// Chunks written.
-    pub chunks: i64,
-    /// Tokens embedded.
-    pub tokens: i64,
-    /// Bytes fetched.
-    pub bytes: i64,
-    /// When the earliest failed document is due, as far as the newest run knows.
+    /// Its counts.
+    pub counts: Counts,
+    /// When the earliest failed item is due, as far as the newest run knows.
     pub next_retry: Option<Timestamp>,
     /// The newest failures, newest first.
-    pub recent: Vec<DocumentFailure>,
+    pub recent: Vec<ItemFailure>,
 }
 
 impl From<&Report> for Tally {
     fn from(report: &Report) -> Self {
         Self {
-            documents: report.documents.clone(),
-            failures: report.failures.clone(),
-            chunks: report.chunks,
-            tokens: report.tokens,
-            bytes: report.bytes,
+            counts: report.counts.clone(),
             next_retry: report.next_retry_time,
             recent: report.recent_failures.clone(),
         }
@@ -45,15 +33,7 @@ impl From<&Report> for Tally {
 
 impl From<&Progress> for Tally {
     fn from(progress: &Progress) -> Self {
-        Self {
-            documents: progress.documents.clone(),
-            failures: progress.failures.clone(),
-            chunks: progress.chunks,
-            tokens: progress.tokens,
-            bytes: progress.bytes,
-            next_retry: None,
-            recent: progress.recent_failures.clone(),
-        }
+        Self { counts: progress.counts.clone(), next_retry: None, recent: progress.recent_failures.clone() }
     }
 }
 
@@ -61,43 +41,48 @@ impl Tally {
     /// This tally after a retry that has come to `retry` so far.
     #[must_use]
     pub fn then(&self, retry: &Self) -> Self {
-        let (before, after) = (&self.failures, &retry.failures);
-        let pending = (retry.documents.total - retry.documents.processed()).max(0);
+        let (old, new) = (&self.counts, &retry.counts);
+        let (before, after) = (&old.failures, &new.failures);
+        let pending = (new.items.total - new.items.processed()).max(0);
         let failures = FailureCounts {
-            retrying: (before.retrying - retry.documents.total + pending + after.retrying).max(0),
+            retrying: (before.retrying - new.items.total + pending + after.retrying).max(0),
             archived: before.archived + after.archived,
             notified: before.notified + after.notified,
         };
         let failed = failures.retrying + failures.archived + failures.notified;
-        let skipped = self.documents.skipped + retry.documents.skipped;
+        let skipped = old.items.skipped + new.items.skipped;
         // another job may share the source, and its documents are retried along
-        let most = (self.documents.total - skipped - failed).max(0);
+        let most = (old.items.total - skipped - failed).max(0);
+        let items = ItemCounts {
+            total: old.items.total,
+            done: (old.items.done + new.items.done).min(most),
+            skipped,
+            failed,
+            deleted: old.items.deleted + new.items.deleted,
+        };
         Self {
-            documents: DocumentCounts {
-                total: self.documents.total,
-                done: (self.documents.done + retry.documents.done).min(most),
-                skipped,
-                failed,
-                deleted: self.documents.deleted + retry.documents.deleted,
-            },
-            chunks: self.chunks + retry.chunks,
-            tokens: self.tokens + retry.tokens,
-            bytes: self.bytes + retry.bytes,
-            next_retry: retry.next_retry,
             recent: recent(&retry.recent, &self.recent, failures.retrying),
-            failures,
+            counts: Counts {
+                items,
+                failures,
+                chunks: old.chunks + new.chunks,
+                tokens: old.tokens + new.tokens,
+                bytes: old.bytes + new.bytes,
+                cached: old.cached + new.cached,
+            },
+            next_retry: retry.next_retry,
         }
     }
 }
 
-/// The newest failures of two runs: a document once, and no more that wait for a retry than there are.
-fn recent(newer: &[DocumentFailure], older: &[DocumentFailure], retrying: i32) -> Vec<DocumentFailure> {
+/// The newest failures of two runs: an item once, and no more that wait for a retry than there are.
+fn recent(newer: &[ItemFailure], older: &[ItemFailure], retrying: i32) -> Vec<ItemFailure> {
     let mut seen = BTreeSet::new();
     let mut retrying = retrying;
-    let mut all: Vec<DocumentFailure> = newer
+    let mut all: Vec<ItemFailure> = newer
         .iter()
         .chain(older)
-        .filter(|failure| seen.insert(failure.document.clone()))
+        .filter(|failure| seen.insert(failure.item.clone()))
         .filter(|failure| {
             let waits = failure.action == FailureAction::Retry;
             retrying -= i32::from(waits);
@@ -120,8 +105,11 @@ mod tests {
     /// `[total, done, skipped]` and `[retrying, archived, notified]`.
     fn tally([total, done, skipped]: [i32; 3], [retrying, archived, notified]: [i32; 3]) -> Tally {
         Tally {
-            documents: DocumentCounts { total, done, skipped, failed: retrying + archived + notified, deleted: 0 },
-            failures: FailureCounts { retrying, archived, notified },
+            counts: Counts {
+                items: ItemCounts { total, done, skipped, failed: retrying + archived + notified, deleted: 0 },
+                failures: FailureCounts { retrying, archived, notified },
+                ..Default::default()
+            },
             ..Default::default()
         }
     }
@@ -138,9 +126,9 @@ mod tests {
         assert_eq!(full.then(&retry), expected);
     }
 
-    fn failure(document: &str, second: i64, action: FailureAction) -> DocumentFailure {
-        DocumentFailure {
-            document: document.to_owned(),
+    fn failure(item: &str, second: i64, action: FailureAction) -> ItemFailure {
+        ItemFailure {
+            item: item.to_owned(),
             stage: Stage::Parse,
             category: FailureCategory::Transient,
             reason: "Broken".to_owned(),
@@ -151,8 +139,8 @@ mod tests {
         }
     }
 
-    fn names(failures: &[DocumentFailure]) -> Vec<&str> {
-        failures.iter().map(|failure| failure.document.as_str()).collect()
+    fn names(failures: &[ItemFailure]) -> Vec<&str> {
+        failures.iter().map(|failure| failure.item.as_str()).collect()
     }
 
     #[test]

@@ -255,7 +255,7 @@ fn after(
     let Some(tally) = seen.tally().filter(|_| reported) else {
         return unreported(job, seen, config, now, run, ended);
     };
-    if tally.failures.retrying > 0 {
+    if tally.counts.failures.retrying > 0 {
         // a report that does not say when: the policy's first wait does
         let wait = jiff::SignedDuration::from_secs(job.spec.failure_policy.backoff_base_seconds.into());
         let due = tally.next_retry.or_else(|| ended.checked_add(wait).ok()).unwrap_or(ended);
@@ -264,13 +264,13 @@ fn after(
             return if job.spec.suspend {
                 Plan::Suspended { halt: None, stopping: false }
             } else {
-                Plan::RetryPending { at, retrying: tally.failures.retrying }
+                Plan::RetryPending { at, retrying: tally.counts.failures.retrying }
             };
         }
         return start(job, seen, config, RunNumber::Retry(seen.retries + 1), Launch::Create(Take::Due(now)));
     }
-    match tally.failures.notified {
-        0 => Plan::Completed { archived: tally.failures.archived },
+    match tally.counts.failures.notified {
+        0 => Plan::Completed { archived: tally.counts.failures.archived },
         notified => Plan::DeadLetters { notified },
     }
 }

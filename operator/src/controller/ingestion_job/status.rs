@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use lexigram_api::{
-    contract::{DocumentCounts, Progress},
+    contract::{ItemCounts, Progress},
     resource::{ConditionType, IngestionJob, IngestionJobStatus, State, condition, set_condition},
 };
 
@@ -74,11 +74,11 @@ pub fn project(
         status.next_retry_time = Some(Time(*at));
     }
     if let Some(tally) = seen.tally() {
-        status.progress = Some(progress(&tally.documents));
-        status.documents = Some(tally.documents);
-        status.chunks_created = Some(tally.chunks);
-        status.tokens = Some(tally.tokens);
-        status.bytes = Some(tally.bytes);
+        status.progress = Some(progress(&tally.counts.items));
+        status.documents = Some(tally.counts.items);
+        status.chunks_created = Some(tally.counts.chunks);
+        status.tokens = Some(tally.counts.tokens);
+        status.bytes = Some(tally.counts.bytes);
         status.failures = tally.recent;
     }
     if let Some(progress) = seen.runs.last().and_then(|run| run.progress.as_ref()) {
@@ -130,13 +130,13 @@ fn started(seen: &Observation) -> Option<Timestamp> {
     seen.runs.iter().filter_map(|run| run.started).min()
 }
 
-fn progress(documents: &DocumentCounts) -> String {
+fn progress(documents: &ItemCounts) -> String {
     format!("{}/{}", documents.processed(), documents.total)
 }
 
 /// When the run is through at the pace so far; not before anything is.
 fn estimate(progress: &Progress) -> Option<Timestamp> {
-    let (processed, total) = (i64::from(progress.documents.processed()), i64::from(progress.documents.total));
+    let (processed, total) = (i64::from(progress.counts.items.processed()), i64::from(progress.counts.items.total));
     if processed <= 0 || processed >= total {
         return None;
     }

@@ -57,10 +57,9 @@ pub(super) struct ModelFolder {
 }
 
 impl ModelFolder {
-    /// Reads the folder `name` of the folder `models`.
-    pub(super) fn read(models: &Path, name: &str) -> Result<Self, EmbedError> {
-        let path = models.join(name);
-        let reader = Reader { name, path: &path, models };
+    /// Reads the model `name` out of its folder.
+    pub(super) fn read(path: &Path, name: &str) -> Result<Self, EmbedError> {
+        let reader = Reader { name, path };
         let config: Config = reader.json("config.json")?;
         let tokenizer = reader.tokenizer()?;
         let pooling: Option<PoolingConfig> = reader.optional_json("1_Pooling/config.json")?;
@@ -78,7 +77,16 @@ impl ModelFolder {
         let max_tokens =
             sentence.map_or(usize::MAX, |config| config.max_seq_length).min(config.max_position_embeddings);
         let weights = reader.bytes("model.safetensors")?;
-        Ok(Self { name: name.to_owned(), path, config, tokenizer, weights, pooling, normalize, max_tokens })
+        Ok(Self {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            config,
+            tokenizer,
+            weights,
+            pooling,
+            normalize,
+            max_tokens,
+        })
     }
 
     /// See [`super::Embedder::fingerprint`].
@@ -94,14 +102,13 @@ impl ModelFolder {
     }
 
     pub(super) fn unusable(&self, file: &str, problem: &dyn Display) -> EmbedError {
-        Reader { name: &self.name, path: &self.path, models: &self.path }.unusable(file, problem)
+        Reader { name: &self.name, path: &self.path }.unusable(file, problem)
     }
 }
 
 struct Reader<'a> {
     name: &'a str,
     path: &'a Path,
-    models: &'a Path,
 }
 
 impl Reader<'_> {
@@ -109,7 +116,7 @@ impl Reader<'_> {
         fs::read(self.path.join(file)).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => EmbedError::ModelNotFound {
                 model: self.name.to_owned(),
-                folder: self.models.display().to_string(),
+                folder: self.path.display().to_string(),
                 file: file.to_owned(),
             },
             _ => self.unusable(file, &error),

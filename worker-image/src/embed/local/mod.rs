@@ -7,16 +7,26 @@ use std::{path::Path, sync::Arc};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::BertModel;
+use futures::{FutureExt, future::BoxFuture};
 use tokenizers::{Encoding, Tokenizer};
+use tokio::task::spawn_blocking;
 
-use super::{EmbedError, Embedder};
+use super::{EmbedError, Embedded, Embedder, Outcomes, TokenCounter};
 use folder::{ModelFolder, Pooling};
 
 /// Most tokens, padding included, that one pass through the model takes: more adds memory, not speed.
 const PASS_TOKENS: usize = 1024;
 
+/// Texts that are given at once: enough for every processor to find texts of similar length.
+const BATCH_TEXTS: usize = 64;
+
 /// A model that is loaded into memory.
 pub struct LocalModel {
+    engine: Arc<Engine>,
+    truncate: bool,
+}
+
+struct Engine {
     model: BertModel,
     tokenizer: Arc<Tokenizer>,
     pooling: Pooling,
@@ -27,12 +37,46 @@ pub struct LocalModel {
 }
 
 impl LocalModel {
-    /// Loads the model `name` out of the folder `models`.
+    /// Loads the model `name` out of its folder. With `truncate` a text that is too long is cut.
     ///
     /// # Errors
     /// If a file is missing or cannot be used.
-    pub fn load(models: &Path, name: &str) -> Result<Self, EmbedError> {
-        let folder = ModelFolder::read(models, name)?;
+    pub fn load(folder: &Path, name: &str, truncate: bool) -> Result<Self, EmbedError> {
+        Ok(Self { engine: Arc::new(Engine::load(folder, name)?), truncate })
+    }
+}
+
+impl Embedder for LocalModel {
+    fn embed(&self, texts: Vec<String>) -> BoxFuture<'_, Outcomes> {
+        let (engine, truncate) = (Arc::clone(&self.engine), self.truncate);
+        let embedding = spawn_blocking(move || engine.embed(&texts, truncate));
+        async { embedding.await.unwrap_or_else(|error| Err(EmbedError::Computation(error.to_string()))) }.boxed()
+    }
+
+    fn batch_texts(&self) -> usize {
+        BATCH_TEXTS
+    }
+
+    fn dimension(&self) -> usize {
+        self.engine.dimension
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.engine.max_tokens
+    }
+
+    fn tokens(&self) -> Arc<dyn TokenCounter> {
+        Arc::clone(&self.engine.tokenizer) as Arc<dyn TokenCounter>
+    }
+
+    fn fingerprint(&self) -> &str {
+        &self.engine.fingerprint
+    }
+}
+
+impl Engine {
+    fn load(path: &Path, name: &str) -> Result<Self, EmbedError> {
+        let folder = ModelFolder::read(path, name)?;
         let unusable = |file: &str, error: &dyn std::fmt::Display| folder.unusable(file, error);
         let weights = VarBuilder::from_buffered_safetensors(folder.weights.clone(), DType::F32, &Device::Cpu)
             .map_err(|error| unusable("model.safetensors", &error))?;
@@ -46,6 +90,35 @@ impl LocalModel {
             max_tokens: folder.max_tokens,
             tokenizer: Arc::new(folder.tokenizer),
         })
+    }
+
+    fn embed(&self, texts: &[String], truncate: bool) -> Outcomes {
+        let encodings = self
+            .tokenizer
+            .encode_batch(texts.iter().map(String::as_str).collect(), true)
+            .map_err(|error| EmbedError::Tokenization(error.to_string()))?;
+        let lengths: Vec<usize> = encodings.iter().map(|encoding| self.length(encoding)).collect();
+        let mut vectors = vec![Vec::new(); texts.len()];
+        for pass in passes(&lengths) {
+            let batch: Vec<&Encoding> = pass.iter().map(|&index| &encodings[index]).collect();
+            let computed = self.pass(&batch).map_err(|error| EmbedError::Computation(error.to_string()))?;
+            for (index, vector) in pass.into_iter().zip(computed) {
+                vectors[index] = vector;
+            }
+        }
+        let outcome = |(encoding, vector): (&Encoding, Vec<f32>)| match encoding.len() {
+            tokens if tokens > self.max_tokens && !truncate => {
+                Err(EmbedError::TextTooLong { tokens, limit: self.max_tokens })
+            }
+            _ if !vector.iter().all(|number| number.is_finite()) => {
+                Err(EmbedError::Computation("the vector holds numbers that are not finite".to_owned()))
+            }
+            tokens => {
+                let tokens = i64::try_from(tokens.min(self.max_tokens)).unwrap_or(i64::MAX);
+                Ok(Embedded { vector, tokens, cached: false })
+            }
+        };
+        Ok(encodings.iter().zip(vectors).map(outcome).collect())
     }
 
     /// The vectors of texts of similar length, `[texts, dimension]`, in one pass.
@@ -83,44 +156,6 @@ impl LocalModel {
 
     fn length(&self, encoding: &Encoding) -> usize {
         encoding.len().min(self.max_tokens)
-    }
-}
-
-impl Embedder for LocalModel {
-    fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let encodings = self
-            .tokenizer
-            .encode_batch(texts.iter().map(String::as_str).collect(), true)
-            .map_err(|error| EmbedError::Tokenization(error.to_string()))?;
-        let lengths: Vec<usize> = encodings.iter().map(|encoding| self.length(encoding)).collect();
-        let mut vectors = vec![Vec::new(); texts.len()];
-        for pass in passes(&lengths) {
-            let batch: Vec<&Encoding> = pass.iter().map(|&index| &encodings[index]).collect();
-            let computed = self.pass(&batch).map_err(|error| EmbedError::Computation(error.to_string()))?;
-            for (index, vector) in pass.into_iter().zip(computed) {
-                if !vector.iter().all(|number| number.is_finite()) {
-                    return Err(EmbedError::Computation("a vector holds numbers that are not finite".to_owned()));
-                }
-                vectors[index] = vector;
-            }
-        }
-        Ok(vectors)
-    }
-
-    fn dimension(&self) -> usize {
-        self.dimension
-    }
-
-    fn max_tokens(&self) -> usize {
-        self.max_tokens
-    }
-
-    fn tokenizer(&self) -> Arc<Tokenizer> {
-        Arc::clone(&self.tokenizer)
-    }
-
-    fn fingerprint(&self) -> &str {
-        &self.fingerprint
     }
 }
 

@@ -15,11 +15,10 @@ pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Re
     for chunk in &write.chunks {
         insert_chunk(&transaction, write, chunk)?;
     }
-    let tokens: i64 = write.chunks.iter().map(|chunk| i64::from(chunk.tokens)).sum();
     transaction.execute(
         &format!(
             "UPDATE documents SET state = 'Done', outcome = ?2, revision = ?3, pipeline = ?4, version = listed_version,
-                 chunks = ?5, run_chunks = ?5, run_tokens = ?6, run_bytes = ?7, attempts = 0, suspect = 0, {NO_FAILURE}
+                 chunks = ?5, run_chunks = ?5, run_tokens = ?6, run_bytes = ?7, run_cached = ?8, attempts = 0, suspect = 0, {NO_FAILURE}
              WHERE id = ?1"
         ),
         params![
@@ -28,8 +27,9 @@ pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Re
             write.revision,
             write.pipeline,
             i64::try_from(write.chunks.len()).unwrap_or(i64::MAX),
-            tokens,
+            write.tokens,
             write.bytes,
+            write.cached,
         ],
     )?;
     remove_chunks(&transaction, "document = ?1 AND revision <> ?2", params![write.document, write.revision])?;

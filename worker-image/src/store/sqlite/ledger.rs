@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{DocumentCounts, DocumentFailure, FailureCounts, RECENT_FAILURES},
+    contract::{Counts, FailureCounts, ItemCounts, ItemFailure, RECENT_FAILURES},
     failure::{FailureAction, FailureCategory, Stage},
 };
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
@@ -34,7 +34,7 @@ pub(super) fn begin_retry(connection: &mut Connection, run: &RunKey, due_before:
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if insert_run(&transaction, run)? {
         transaction.execute(
-            "UPDATE documents SET run = ?2, outcome = NULL, run_chunks = 0, run_tokens = 0, run_bytes = 0
+            "UPDATE documents SET run = ?2, outcome = NULL, run_chunks = 0, run_tokens = 0, run_bytes = 0, run_cached = 0
              WHERE scope = ?1 AND state = 'Failed' AND action = 'Retry' AND next_attempt <= ?3",
             params![run.scope, run.run, due_before.as_millisecond()],
         )?;
@@ -72,14 +72,14 @@ pub(super) fn add_listed(
             .prepare_cached("UPDATE documents SET listed_version = ?4 WHERE scope = ?1 AND name = ?2 AND run = ?3")?;
         // Done in this very version by this very pipeline: its content needs no look.
         let mut unchanged = transaction.prepare_cached(
-            "UPDATE documents SET run = ?3, outcome = 'Skipped', run_chunks = 0, run_tokens = 0, run_bytes = 0
+            "UPDATE documents SET run = ?3, outcome = 'Skipped', run_chunks = 0, run_tokens = 0, run_bytes = 0, run_cached = 0
              WHERE scope = ?1 AND name = ?2 AND state = 'Done' AND version = ?4 AND pipeline = ?5",
         )?;
         // A new run gives a document all its attempts again; only what may have killed a worker keeps its count.
         let mut waiting = transaction.prepare_cached(&format!(
             "INSERT INTO documents (scope, name, state, run, listed_version) VALUES (?1, ?2, 'Pending', ?3, ?4)
              ON CONFLICT (scope, name) DO UPDATE SET state = 'Pending', run = ?3, listed_version = ?4, outcome = NULL,
-                 run_chunks = 0, run_tokens = 0, run_bytes = 0,
+                 run_chunks = 0, run_tokens = 0, run_bytes = 0, run_cached = 0,
                  attempts = iif(suspect, attempts, 0), {NO_FAILURE}",
         ))?;
         for document in listed {
@@ -194,28 +194,32 @@ pub(super) fn summary(connection: &mut Connection, run: &RunKey) -> Result<RunSu
              count(*) FILTER (WHERE outcome = 'Failed' AND action = 'Retry'),
              count(*) FILTER (WHERE outcome = 'Failed' AND action = 'Archive'),
              count(*) FILTER (WHERE outcome = 'Failed' AND action = 'Notify'),
-             coalesce(sum(run_chunks), 0), coalesce(sum(run_tokens), 0), coalesce(sum(run_bytes), 0)
+             coalesce(sum(run_chunks), 0), coalesce(sum(run_tokens), 0), coalesce(sum(run_bytes), 0),
+             coalesce(sum(run_cached), 0)
          FROM documents WHERE scope = ?1 AND run = ?2",
         of_run,
         |row| {
             Ok(RunSummary {
-                documents: DocumentCounts {
-                    total: row.get(0)?,
-                    done: row.get(1)?,
-                    skipped: row.get(2)?,
-                    failed: row.get(3)?,
-                    deleted: 0,
+                counts: Counts {
+                    items: ItemCounts {
+                        total: row.get(0)?,
+                        done: row.get(1)?,
+                        skipped: row.get(2)?,
+                        failed: row.get(3)?,
+                        deleted: 0,
+                    },
+                    failures: FailureCounts { retrying: row.get(4)?, archived: row.get(5)?, notified: row.get(6)? },
+                    chunks: row.get(7)?,
+                    tokens: row.get(8)?,
+                    bytes: row.get(9)?,
+                    cached: row.get(10)?,
                 },
-                failures: FailureCounts { retrying: row.get(4)?, archived: row.get(5)?, notified: row.get(6)? },
-                chunks: row.get(7)?,
-                tokens: row.get(8)?,
-                bytes: row.get(9)?,
                 next_retry: None,
                 recent_failures: Vec::new(),
             })
         },
     )?;
-    summary.documents.deleted =
+    summary.counts.items.deleted =
         connection.query_row("SELECT deleted FROM runs WHERE scope = ?1 AND run = ?2", of_run, |row| row.get(0))?;
     // of the whole source: a retry run leaves those alone that were not due yet, and they must not be forgotten
     let next_retry =
@@ -260,15 +264,15 @@ pub(super) fn documents(
 
 /// The failure whose columns begin at `first` in the order name, stage, category, reason, message, attempts, action,
 /// last_failure; none if the row has not failed.
-fn failure(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<DocumentFailure>> {
+fn failure(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<ItemFailure>> {
     let text = |offset: usize| row.get::<_, Option<String>>(first + offset);
     let (Some(stage), Some(category), Some(reason), Some(message), Some(action)) =
         (text(1)?, text(2)?, text(3)?, text(4)?, text(6)?)
     else {
         return Ok(None);
     };
-    Ok(Some(DocumentFailure {
-        document: printable(&row.get::<_, String>(first)?),
+    Ok(Some(ItemFailure {
+        item: printable(&row.get::<_, String>(first)?),
         stage: Stage::from_name(&stage).unwrap_or(Stage::Store),
         category: FailureCategory::from_name(&category).unwrap_or(FailureCategory::Unknown),
         reason,

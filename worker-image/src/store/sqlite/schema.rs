@@ -35,6 +35,7 @@ const MIGRATIONS: [&str; 1] = ["
         run_chunks INTEGER NOT NULL DEFAULT 0,  -- what that run wrote
         run_tokens INTEGER NOT NULL DEFAULT 0,
         run_bytes INTEGER NOT NULL DEFAULT 0,
+        run_cached INTEGER NOT NULL DEFAULT 0,  -- vectors that came out of the cache
         attempts INTEGER NOT NULL DEFAULT 0,
         suspect INTEGER NOT NULL DEFAULT 0,     -- 1: a worker died while it had the document in hand
         stage TEXT,                             -- from here on: the last failure, NULL if there is none

@@ -120,7 +120,10 @@ async fn a_new_revision_replaces_the_old_one_and_the_same_one_is_not_doubled() {
     fixture.complete(&item, "y", 1).await;
     assert_eq!(fixture.texts().await, ["a.md y 0"]);
     let summary = fixture.store.summary(&run).await.unwrap();
-    assert_eq!((summary.documents.total, summary.documents.done, summary.chunks, summary.tokens), (1, 1, 1, 7));
+    assert_eq!(
+        (summary.counts.items.total, summary.counts.items.done, summary.counts.chunks, summary.counts.tokens),
+        (1, 1, 1, 7)
+    );
 }
 
 #[tokio::test]
@@ -152,7 +155,7 @@ async fn only_an_unchanged_version_under_the_same_pipeline_is_skipped_unseen() {
         fixture.complete(&item, "x", 1).await;
     }
     assert_eq!(claimed, [("b.md".to_owned(), 0), ("c.md".to_owned(), 0)]);
-    assert_eq!(fixture.store.summary(&run).await.unwrap().documents.skipped, 1);
+    assert_eq!(fixture.store.summary(&run).await.unwrap().counts.items.skipped, 1);
 
     let run = RunKey { run: "r3".to_owned(), ..run };
     fixture.store.begin_full(&run).await.unwrap();
@@ -217,7 +220,7 @@ async fn a_retry_takes_what_is_due_and_nothing_else() {
     fixture.complete(&item, "x", 1).await;
     assert_eq!(fixture.claim(&retry).await, None);
     let summary = fixture.store.summary(&retry).await.unwrap();
-    assert_eq!((summary.documents.total, summary.next_retry), (1, Some(at(101))));
+    assert_eq!((summary.counts.items.total, summary.next_retry), (1, Some(at(101))));
     assert_eq!(
         fixture.states().await,
         [
@@ -246,7 +249,7 @@ async fn a_mirror_removes_what_was_not_listed_in_its_scope_only() {
     let run = fixture.list("r2", &[("a.md", "1")]).await;
     assert_eq!(fixture.store.remove_unlisted(&run).await.unwrap(), 1);
     assert_eq!(fixture.texts().await, ["a.md x 0", "theirs.md x 0"]);
-    assert_eq!(fixture.store.summary(&run).await.unwrap().documents.deleted, 1);
+    assert_eq!(fixture.store.summary(&run).await.unwrap().counts.items.deleted, 1);
 }
 
 #[tokio::test]

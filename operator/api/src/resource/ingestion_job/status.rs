@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{DocumentCounts, DocumentFailure};
+use crate::contract::{ItemCounts, ItemFailure};
 
 /// One word for a person; conditions are what programs read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -70,7 +70,7 @@ pub struct IngestionJobStatus {
     pub progress: Option<String>,
     /// Documents of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub documents: Option<DocumentCounts>,
+    pub documents: Option<ItemCounts>,
     /// Chunks stored by the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunks_created: Option<i64>,
@@ -105,5 +105,5 @@ pub struct IngestionJobStatus {
     /// The newest failures, newest first.
     #[schemars(length(max = 10))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failures: Vec<DocumentFailure>,
+    pub failures: Vec<ItemFailure>,
 }

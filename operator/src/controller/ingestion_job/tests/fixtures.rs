@@ -11,7 +11,7 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 use lexigram_api::{
-    contract::{CONTRACT_VERSION, DocumentCounts, FailureCounts, Phase, Progress, Report, RunError},
+    contract::{CONTRACT_VERSION, Counts, FailureCounts, ItemCounts, Phase, Progress, Report, RunError},
     failure::FailureCategory,
     resource::IngestionJob,
 };
@@ -158,11 +158,15 @@ pub(super) fn report(run: &str, done: i32, [retrying, archived, notified]: [i32;
         contract_version: CONTRACT_VERSION.to_owned(),
         run: run.to_owned(),
         error: None,
-        documents: DocumentCounts { total: done + failed, done, failed, skipped: 0, deleted: 0 },
-        failures: FailureCounts { retrying, archived, notified },
-        chunks: i64::from(done) * 4,
-        tokens: i64::from(done) * 400,
-        bytes: i64::from(done) * 2000,
+        counts: Counts {
+            items: ItemCounts { total: done + failed, done, failed, skipped: 0, deleted: 0 },
+            failures: FailureCounts { retrying, archived, notified },
+            chunks: i64::from(done) * 4,
+            tokens: i64::from(done) * 400,
+            bytes: i64::from(done) * 2000,
+            cached: 0,
+        },
+        dry_run: None,
         next_retry_time: (retrying > 0).then(|| at(90)),
         recent_failures: Vec::new(),
     }
@@ -183,11 +187,15 @@ pub(super) fn progress(run: &str, done: i32, total: i32) -> Progress {
         phase: Phase::Working,
         heartbeat: at(50),
         started: at(10),
-        documents: DocumentCounts { total, done, ..Default::default() },
-        failures: FailureCounts::default(),
-        chunks: 8,
-        tokens: 800,
-        bytes: 4000,
+        counts: Counts {
+            items: ItemCounts { total, done, ..Default::default() },
+            failures: FailureCounts::default(),
+            chunks: 8,
+            tokens: 800,
+            bytes: 4000,
+            cached: 0,
+        },
+        rate_limited_until: None,
         recent_failures: Vec::new(),
     }
 }

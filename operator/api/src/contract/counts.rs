@@ -1,0 +1,106 @@
+//! What the items of a run have come to: documents of an ingestion, texts of a batch. No I/O.
+
+use std::ops::AddAssign;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{FailureAction, FailureCategory, Stage};
+
+/// How many failures a progress message, a report and a status carry at the most: the newest ones.
+pub const RECENT_FAILURES: usize = 10;
+
+/// What a run has come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Counts {
+    /// Items of the run: documents or texts.
+    pub items: ItemCounts,
+    /// The failed ones by what is done about them.
+    pub failures: FailureCounts,
+    /// Chunks written in this run; a text of a batch is one.
+    pub chunks: i64,
+    /// Tokens embedded in this run, those of vectors that the cache held not among them.
+    pub tokens: i64,
+    /// Bytes read in this run.
+    pub bytes: i64,
+    /// Vectors that the cache held.
+    pub cached: i64,
+}
+
+impl AddAssign<&Self> for Counts {
+    fn add_assign(&mut self, more: &Self) {
+        let Self { items, failures, chunks, tokens, bytes, cached } = more;
+        self.items.total += items.total;
+        self.items.done += items.done;
+        self.items.failed += items.failed;
+        self.items.skipped += items.skipped;
+        self.items.deleted += items.deleted;
+        self.failures.retrying += failures.retrying;
+        self.failures.archived += failures.archived;
+        self.failures.notified += failures.notified;
+        self.chunks += chunks;
+        self.tokens += tokens;
+        self.bytes += bytes;
+        self.cached += cached;
+    }
+}
+
+/// Items of one run. `done + failed + skipped` grows towards `total`, which stands still once listing has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ItemCounts {
+    /// Items that the source listed for this run.
+    pub total: i32,
+    /// Items whose vectors the store has acknowledged.
+    pub done: i32,
+    /// Items whose last attempt failed, those waiting for a retry included.
+    pub failed: i32,
+    /// Items that were in the store already, unchanged.
+    pub skipped: i32,
+    /// Items removed from the store because the source no longer has them.
+    pub deleted: i32,
+}
+
+impl ItemCounts {
+    /// Items that need nothing more in this run.
+    #[must_use]
+    pub const fn processed(&self) -> i32 {
+        self.done.saturating_add(self.failed).saturating_add(self.skipped)
+    }
+}
+
+/// Failed items by what is done about them; the sum is [`ItemCounts::failed`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FailureCounts {
+    /// Waiting for their next attempt.
+    pub retrying: i32,
+    /// Given up.
+    pub archived: i32,
+    /// Waiting for a person.
+    pub notified: i32,
+}
+
+/// The newest failure of one item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemFailure {
+    /// Name of the document within its source, or line and id of the text; control characters are escaped.
+    pub item: String,
+    /// The stage that failed: Source, Parse, Chunk, Embed or Store.
+    pub stage: Stage,
+    /// The category of the failure.
+    pub category: FailureCategory,
+    /// The failure in one constant CamelCase word.
+    pub reason: String,
+    /// What went wrong, for a person.
+    pub message: String,
+    /// Attempts made so far.
+    pub attempts: i32,
+    /// What is done about it: Retry, Archive or Notify.
+    pub action: FailureAction,
+    /// When the last attempt failed.
+    pub last_failure_time: Timestamp,
+}
