@@ -65,7 +65,11 @@ fn nothing_is_lost_and_nothing_doubled() {
 
     let report = killed.report();
     assert_eq!((report.counts.items.total, report.counts.items.done, report.counts.items.failed), (60, 60, 0));
-    assert_eq!(report.counts.chunks, unkilled.report().chunks, "chunks of the whole run, whatever process wrote them");
+    assert_eq!(
+        report.counts.chunks,
+        unkilled.report().counts.chunks,
+        "chunks of the whole run, whatever process wrote them"
+    );
     assert_eq!(contents(&killed.store()), contents(&unkilled.store()));
     let ledger = "SELECT name, state, revision, chunks, attempts, coalesce(reason, '') FROM documents ORDER BY name";
     assert_eq!(query(&killed.store(), ledger), query(&unkilled.store(), ledger));

@@ -122,10 +122,16 @@ mod tests {
         parse::Markup,
     };
 
-    fn cut(tokenizer: Arc<Tokenizer>, text: &str, markup: Markup, max_tokens: i32, overlap_tokens: i32) -> Vec<Chunk> {
+    fn cut(
+        tokens: Arc<dyn TokenCounter>,
+        text: &str,
+        markup: Markup,
+        max_tokens: i32,
+        overlap_tokens: i32,
+    ) -> Vec<Chunk> {
         let chunking = Chunking { max_tokens, overlap_tokens, ..Default::default() };
         let parsed = Parsed { text: text.to_owned(), markup, pages: Vec::new() };
-        super::super::open(&chunking, tokenizer, 8192).unwrap().chunk(&parsed).unwrap()
+        super::super::open(&chunking, tokens, 8192).unwrap().chunk(&parsed).unwrap()
     }
 
     #[test]
@@ -164,8 +170,8 @@ mod tests {
         ) {
             let text = words.join(" ");
             let markup = if markdown { Markup::Markdown } else { Markup::Plain };
-            let tokenizer = if subwords { subword_tokenizer() } else { tokenizer() };
-            let chunks = cut(tokenizer, &text, markup, max_tokens, overlap);
+            let tokens = if subwords { subword_tokenizer() } else { tokenizer() };
+            let chunks = cut(tokens, &text, markup, max_tokens, overlap);
             let mut covered = vec![false; text.len()];
             for (index, chunk) in chunks.iter().enumerate() {
                 prop_assert_eq!(chunk.ordinal as usize, index);

@@ -65,6 +65,8 @@ impl Fixture {
             document: item.document,
             revision: revision.to_owned(),
             pipeline: "p1".to_owned(),
+            tokens: 7,
+            cached: 0,
             bytes: 100,
             chunks: (0..chunks).map(chunk).collect(),
         };
