@@ -3,15 +3,24 @@
 mod condition;
 mod crd;
 mod embedding;
+mod embedding_batch;
 mod ingestion_job;
+mod job;
 mod source;
 mod store;
 mod worker;
 
 pub use condition::{ConditionType, condition, is_true, set_condition};
 pub use crd::crds;
-pub use embedding::{EmbeddedModel, Embedding};
-pub use ingestion_job::{IngestionJob, IngestionJobSpec, IngestionJobStatus, State};
+pub use embedding::{
+    ConfigMapKeyReference, EmbeddedModel, Embedding, ModelClaim, ModelConfigMap, OpenAIEmbedding, SecretKeyReference,
+};
+pub use embedding_batch::{
+    BatchInput, BatchOutput, ConfigMapInput, DryRunResult, EmbeddingBatch, EmbeddingBatchSpec, EmbeddingBatchStatus,
+    FilesOutput, HttpInput, PersistentVolumeClaimInput, TextCounts,
+};
+pub use ingestion_job::{IngestionJob, IngestionJobSpec, IngestionJobStatus};
+pub use job::{JobOptions, JobStatus, State};
 pub use source::{ConfigMapSource, HttpSource, PersistentVolumeClaimSource, SecretReference, Source};
 pub use store::{EmbeddedStore, Store};
 pub use worker::WorkerOverrides;

@@ -4,4 +4,4 @@ mod spec;
 mod status;
 
 pub use spec::{IngestionJob, IngestionJobSpec};
-pub use status::{IngestionJobStatus, State};
+pub use status::IngestionJobStatus;

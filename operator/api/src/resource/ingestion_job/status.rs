@@ -1,109 +1,31 @@
-//! The status of an `IngestionJob`: a projection of what was observed, never an input. No I/O.
+//! The status of an `IngestionJob`. No I/O.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{ItemCounts, ItemFailure};
-
-/// One word for a person; conditions are what programs read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[schemars(inline)]
-pub enum State {
-    /// Waits for a free place.
-    Queued,
-    /// A run was started; its worker does not report yet.
-    Starting,
-    /// Documents are being ingested.
-    Running,
-    /// The run has ended; failed documents wait for their retry.
-    Recovering,
-    /// Nothing runs because spec.suspend or the operator's configuration says so.
-    Suspended,
-    /// Something has to change outside: a missing Secret, a refused key, an invalid field.
-    Stalled,
-    /// Every document is done or archived.
-    Complete,
-    /// The job as a whole failed.
-    Failed,
-}
-
-impl State {
-    /// The word as it stands in status.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "Queued",
-            Self::Starting => "Starting",
-            Self::Running => "Running",
-            Self::Recovering => "Recovering",
-            Self::Suspended => "Suspended",
-            Self::Stalled => "Stalled",
-            Self::Complete => "Complete",
-            Self::Failed => "Failed",
-        }
-    }
-}
+use crate::{contract::ItemCounts, resource::job::JobStatus};
 
 /// What the operator last saw of the job.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IngestionJobStatus {
-    /// Generation of the spec that this status speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// One word for a person: Queued, Starting, Running, Recovering, Suspended, Stalled, Complete or Failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<State>,
-    /// Complete, Failed, Suspended, Reconciling and Stalled.
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    #[schemars(length(max = 8))]
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<Condition>,
+    /// What every kind of job has.
+    #[serde(flatten)]
+    pub job: JobStatus,
     /// The collection that is filled.
     #[schemars(length(max = 253))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collection: Option<String>,
-    /// Documents processed of all documents of the run, for instance "37/120".
-    #[schemars(length(max = 32))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub progress: Option<String>,
     /// Documents of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub documents: Option<ItemCounts>,
     /// Chunks stored by the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunks_created: Option<i64>,
-    /// Tokens embedded by the run.
+    /// Chunks of the run whose vectors the cache held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tokens: Option<i64>,
+    pub chunks_cached: Option<i64>,
     /// Bytes fetched by the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<i64>,
-    /// Place in the queue, from 1; absent when not queued.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue_position: Option<i32>,
-    /// When the first run started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_time: Option<Time>,
-    /// When the job became complete or failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub completion_time: Option<Time>,
-    /// Time from the first start to completion, or until the last change, for instance "3m12s".
-    #[schemars(length(max = 32))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub duration: Option<String>,
-    /// When a worker last made a step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_heartbeat_time: Option<Time>,
-    /// When the run will be through, at the pace so far.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub estimated_completion_time: Option<Time>,
-    /// When the earliest failed document is tried again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_retry_time: Option<Time>,
-    /// The newest failures, newest first.
-    #[schemars(length(max = 10))]
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failures: Vec<ItemFailure>,
 }
