@@ -8,6 +8,8 @@ pub const OPERATOR: &str = "lexigram-operator";
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Label with the uid of the object that a Job, ConfigMap or Pod works for.
 pub const OWNER_UID: &str = "workers.lexigram.dev/owner-uid";
+/// Label with the kind of that object.
+pub const OWNER_KIND: &str = "workers.lexigram.dev/owner-kind";
 /// Annotation with the name of that object: names may be longer than labels.
 pub const OWNER_NAME: &str = "workers.lexigram.dev/owner-name";
 /// Label of pods that mount a store's claim: they have to run on one node.
@@ -17,6 +19,8 @@ pub const STORE_CLAIM: &str = "lexigram-store";
 /// Label that hands a Job to Kueue.
 pub const KUEUE_QUEUE: &str = "kueue.x-k8s.io/queue-name";
 
+/// What the names of an EmbeddingBatch's runs begin with: `x-br1` is not the run `x-r1` of an IngestionJob `x`.
+pub const BATCH_RUN_PREFIX: &str = "b";
 /// Longest name of a Job: its pods carry it as a label.
 const MAX_NAME: usize = 63;
 /// Hexadecimal digits of the hash in a name that was cut.
@@ -32,13 +36,13 @@ pub enum RunNumber {
 }
 
 impl RunNumber {
-    /// Name of the Kubernetes Job and of its work spec, for the object `name`. Long names are cut and end with a hash
-    /// of the whole name.
+    /// Name of the Kubernetes Job and of its work spec, for the object `name`; `prefix` is that of the object's kind.
+    /// Long names are cut and end with a hash of the whole name.
     #[must_use]
-    pub fn job_name(self, name: &str) -> String {
+    pub fn job_name(self, name: &str, prefix: &str) -> String {
         let suffix = match self {
-            Self::Full(number) => format!("-r{number}"),
-            Self::Retry(number) => format!("-retry{number}"),
+            Self::Full(number) => format!("-{prefix}r{number}"),
+            Self::Retry(number) => format!("-{prefix}retry{number}"),
         };
         if name.len() + suffix.len() <= MAX_NAME && !name.contains('.') {
             return format!("{name}{suffix}");
@@ -55,6 +59,7 @@ impl RunNumber {
     #[must_use]
     pub fn parse(job_name: &str) -> Option<Self> {
         let (_, suffix) = job_name.rsplit_once('-')?;
+        let suffix = suffix.strip_prefix(BATCH_RUN_PREFIX).unwrap_or(suffix);
         match suffix.strip_prefix("retry") {
             Some(number) => number.parse().ok().map(Self::Retry),
             None => suffix.strip_prefix('r')?.parse().ok().map(Self::Full),
@@ -69,17 +74,19 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case(RunNumber::Full(1), "handbook", "handbook-r1")]
-    #[case(RunNumber::Retry(12), "handbook", "handbook-retry12")]
-    fn short_names_are_kept(#[case] run: RunNumber, #[case] name: &str, #[case] expected: &str) {
-        assert_eq!(run.job_name(name), expected);
+    #[case(RunNumber::Full(1), "", "handbook-r1")]
+    #[case(RunNumber::Retry(12), "", "handbook-retry12")]
+    #[case(RunNumber::Full(1), "b", "handbook-br1")]
+    #[case(RunNumber::Retry(12), "b", "handbook-bretry12")]
+    fn short_names_are_kept(#[case] run: RunNumber, #[case] prefix: &str, #[case] expected: &str) {
+        assert_eq!(run.job_name("handbook", prefix), expected);
         assert_eq!(RunNumber::parse(expected), Some(run));
     }
 
     #[test]
     fn long_names_are_cut_and_stay_different() {
         let (a, b) = (format!("{}a", "x".repeat(80)), format!("{}b", "x".repeat(80)));
-        let names = [&a, &b].map(|name| RunNumber::Full(1).job_name(name));
+        let names = [&a, &b].map(|name| RunNumber::Full(1).job_name(name, ""));
         assert_ne!(names[0], names[1]);
         assert!(names.iter().all(|name| name.len() <= MAX_NAME), "{names:?}");
         assert_eq!(RunNumber::parse(&names[0]), Some(RunNumber::Full(1)));
@@ -87,6 +94,6 @@ mod tests {
 
     #[test]
     fn a_dotted_name_is_not_that_of_its_dashed_twin() {
-        assert_ne!(RunNumber::Full(1).job_name("a.b"), RunNumber::Full(1).job_name("a-b"));
+        assert_ne!(RunNumber::Full(1).job_name("a.b", ""), RunNumber::Full(1).job_name("a-b", ""));
     }
 }

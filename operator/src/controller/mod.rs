@@ -1,10 +1,13 @@
-//! The controllers: one folder a kind, the same steps in each: observe (all reads), plan (pure), apply (all writes to
-//! children), status (pure), then one status write and the event of the transition.
+//! The controllers. A reconcile takes the same steps for every kind: observe (all reads), plan (pure), act (all writes
+//! to children), status (pure), then one status write and the event of the transition. Kinds that run once share them
+//! in `job`, and have a folder each for what tells them apart.
 
 mod apply;
+pub mod embedding_batch;
 mod error;
 mod events;
 pub mod ingestion_job;
+pub mod job;
 pub mod pods;
 pub mod runs;
 mod watch;
@@ -14,6 +17,7 @@ pub mod worker_pod;
 use std::sync::Arc;
 
 use kube::Client;
+use lexigram_api::resource::{EmbeddingBatch, IngestionJob};
 use tokio_util::sync::CancellationToken;
 
 pub use error::ControllerError;
@@ -38,5 +42,7 @@ pub struct Shared {
 /// # Errors
 /// If the client for workers cannot be set up.
 pub async fn run(shared: Shared, shutdown: CancellationToken) -> Result<(), ControllerError> {
-    ingestion_job::run(shared, shutdown).await
+    let documents = job::run::<IngestionJob>(shared.clone(), shutdown.clone());
+    let texts = job::run::<EmbeddingBatch>(shared, shutdown);
+    tokio::try_join!(documents, texts).map(|_| ())
 }

@@ -18,7 +18,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::names::{MANAGED_BY, OPERATOR, OWNER_NAME};
+use crate::names::{MANAGED_BY, OPERATOR, OWNER_KIND, OWNER_NAME};
 
 /// The namespaces that are watched, each as one scope, or `None` for all of them at once.
 pub(super) fn scopes(namespaces: &[String]) -> Vec<Option<String>> {
@@ -83,7 +83,7 @@ where
     (store, changes.reflect(writer).touched_objects())
 }
 
-/// Watches what the operator made of a kind: a cache, and the owners of whatever changes.
+/// Watches what the operator made for the objects of a kind: a cache, and the owners of whatever changes.
 pub(super) fn children<K, Owner>(
     client: &Client,
     scope: Option<&str>,
@@ -99,7 +99,8 @@ where
     Owner: Resource<DynamicType = ()> + 'static,
 {
     let (store, writer) = reflector::store();
-    let selected = watcher::Config::default().labels(&format!("{MANAGED_BY}={OPERATOR}"));
+    let kind = Owner::kind(&());
+    let selected = watcher::Config::default().labels(&format!("{MANAGED_BY}={OPERATOR},{OWNER_KIND}={kind}"));
     let changes = watcher(api::<K>(client, scope), selected).default_backoff().reflect(writer).touched_objects();
     (store, changes.filter_map(|change| future::ready(owner(change))).boxed())
 }

@@ -12,7 +12,8 @@ use k8s_openapi::{
         core::v1::{
             Affinity, Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
             HTTPGetAction, LocalObjectReference, PersistentVolumeClaimVolumeSource, PodAffinity, PodAffinityTerm,
-            PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext, Volume, VolumeMount,
+            PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecretVolumeSource, SecurityContext,
+            Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{
@@ -28,7 +29,7 @@ use lexigram_api::{
 
 use super::pods::CONTAINER;
 use crate::{
-    names::{KUEUE_QUEUE, MANAGED_BY, OPERATOR, OWNER_NAME, OWNER_UID, STORE_CLAIM, STORE_CLAIM_LABEL},
+    names::{KUEUE_QUEUE, MANAGED_BY, OPERATOR, OWNER_KIND, OWNER_NAME, OWNER_UID, STORE_CLAIM, STORE_CLAIM_LABEL},
     settings::Settings,
 };
 
@@ -67,7 +68,9 @@ impl Owner {
     }
 
     fn labels(&self) -> BTreeMap<String, String> {
-        [(MANAGED_BY, OPERATOR), (OWNER_UID, &self.uid)].map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+        [(MANAGED_BY, OPERATOR), (OWNER_UID, &self.uid), (OWNER_KIND, &self.reference.kind)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into()
     }
 
     fn annotations(&self) -> BTreeMap<String, String> {
@@ -75,13 +78,44 @@ impl Owner {
     }
 }
 
-/// A volume and where it is mounted, read-only.
+/// A volume and where it is mounted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mount {
     /// The volume.
     pub volume: Volume,
     /// Where it is mounted.
     pub path: &'static str,
+    /// Whether the worker writes there.
+    pub writable: bool,
+}
+
+impl Mount {
+    /// A ConfigMap, read-only.
+    #[must_use]
+    pub fn config_map(volume: &str, name: &str, path: &'static str) -> Self {
+        let source = ConfigMapVolumeSource { name: name.to_owned(), ..Default::default() };
+        Self::read_only(path, Volume { name: volume.to_owned(), config_map: Some(source), ..Default::default() })
+    }
+
+    /// A Secret, read-only.
+    #[must_use]
+    pub fn secret(volume: &str, name: &str, path: &'static str) -> Self {
+        let source = SecretVolumeSource { secret_name: Some(name.to_owned()), ..Default::default() };
+        Self::read_only(path, Volume { name: volume.to_owned(), secret: Some(source), ..Default::default() })
+    }
+
+    /// A claim, mounted read-only. It is read-only by its mount: a claim that is read-only in the volume could not be
+    /// mounted writable by another pod.
+    #[must_use]
+    pub fn claim(volume: &str, claim: &str, path: &'static str) -> Self {
+        let source = PersistentVolumeClaimVolumeSource { claim_name: claim.to_owned(), read_only: None };
+        let volume = Volume { name: volume.to_owned(), persistent_volume_claim: Some(source), ..Default::default() };
+        Self::read_only(path, volume)
+    }
+
+    fn read_only(path: &'static str, volume: Volume) -> Self {
+        Self { volume, path, writable: false }
+    }
 }
 
 /// What differs between the Jobs of different kinds.
@@ -271,7 +305,7 @@ fn volumes(work: &Work<'_>) -> (Vec<Volume>, Vec<VolumeMount>) {
         });
     }
     for extra in &work.mounts {
-        mounts.push(mount(&extra.volume.name, extra.path, true));
+        mounts.push(mount(&extra.volume.name, extra.path, !extra.writable));
         volumes.push(extra.volume.clone());
     }
     (volumes, mounts)

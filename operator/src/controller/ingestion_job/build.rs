@@ -1,43 +1,19 @@
-//! What an `IngestionJob` needs in the cluster: work spec, ConfigMap, Job, store claim. Pure builders, no I/O.
+//! What the worker of an `IngestionJob` is told, and the volumes that its source needs. Pure builders, no I/O.
 
-use k8s_openapi::{
-    api::{
-        batch::v1::Job,
-        core::v1::{
-            ConfigMap, ConfigMapVolumeSource, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-            PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeResourceRequirements,
-        },
-    },
-    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
-};
 use lexigram_api::{
-    contract::{
-        CONTRACT_VERSION, Embedding, HTTP_HEADERS_PATH, IngestTask, Mode, SOURCE_PATH, STORE_PATH, SourceLocation,
-        StoreLocation, Task, WORK_SPEC_PATH, WorkSpec,
-    },
+    contract::{HTTP_HEADERS_PATH, IngestTask, Mode, SOURCE_PATH, SourceLocation},
     resource::{IngestionJobSpec, Source},
 };
 
-use super::plan::Take;
-use crate::{
-    controller::worker_pod::{self, Mount, Owner, Work},
-    names::{MANAGED_BY, OPERATOR, STORE_CLAIM},
-    settings::Settings,
+use crate::controller::{
+    job::{build, provider},
+    worker_pod::{Mount, Owner},
 };
 
-/// What the worker of one run is told to do.
-#[must_use]
-pub fn work_spec(owner: &Owner, spec: &IngestionJobSpec, run: &str, take: &Take) -> WorkSpec {
-    let mode = match take {
-        Take::Nothing => {
-            return WorkSpec { contract_version: CONTRACT_VERSION.to_owned(), run: run.to_owned(), task: Task::Stub };
-        }
-        Take::Everything => Mode::Full,
-        Take::Due(due_before) => Mode::Retry { due_before: *due_before },
-    };
+/// The ingestion of a job's documents.
+pub(super) fn task(owner: &Owner, spec: &IngestionJobSpec, mode: Mode) -> IngestTask {
     let collection = spec.collection_or(&owner.name);
-    let model = spec.embedding.embedded.clone().unwrap_or_default().model;
-    let task = IngestTask {
+    IngestTask {
         collection: collection.to_owned(),
         scope: scope(owner, &spec.source),
         mode,
@@ -47,11 +23,10 @@ pub fn work_spec(owner: &Owner, spec: &IngestionJobSpec, run: &str, take: &Take)
         sync: spec.sync,
         parsing: spec.parsing.clone(),
         chunking: spec.chunking.clone(),
-        embedding: Embedding::local(&model),
-        store: StoreLocation::Sqlite { path: format!("{STORE_PATH}/{collection}.db"), cache: None },
-        failure_policy: spec.failure_policy.clone(),
-    };
-    WorkSpec { contract_version: CONTRACT_VERSION.to_owned(), run: run.to_owned(), task: Task::Ingest(Box::new(task)) }
+        embedding: provider::embedding(&spec.job),
+        store: build::store(collection),
+        failure_policy: spec.job.failure_policy.clone(),
+    }
 }
 
 /// Documents of a ConfigMap or claim belong to it, whichever job reads them; the others belong to their job.
@@ -60,9 +35,7 @@ fn scope(owner: &Owner, source: &Source) -> String {
         return format!("configMap/{}", map.name);
     }
     if let Some(claim) = &source.persistent_volume_claim {
-        let path = claim.path.trim_matches('/');
-        let separator = if path.is_empty() { "" } else { "/" };
-        return format!("persistentVolumeClaim/{}{separator}{path}", claim.claim_name);
+        return provider::below(&format!("persistentVolumeClaim/{}", claim.claim_name), &claim.path);
     }
     let kind = if source.http.is_some() { "http" } else { "inline" };
     format!("{kind}/{}", owner.name)
@@ -73,9 +46,7 @@ fn location(source: &Source) -> SourceLocation {
         return SourceLocation::Directory { path: SOURCE_PATH.to_owned() };
     }
     if let Some(claim) = &source.persistent_volume_claim {
-        let path = claim.path.trim_matches('/');
-        let separator = if path.is_empty() { "" } else { "/" };
-        return SourceLocation::Directory { path: format!("{SOURCE_PATH}{separator}{path}") };
+        return SourceLocation::Directory { path: provider::below(SOURCE_PATH, &claim.path) };
     }
     if let Some(http) = &source.http {
         return SourceLocation::Http {
@@ -86,85 +57,12 @@ fn location(source: &Source) -> SourceLocation {
     SourceLocation::Inline { documents: source.inline.clone().unwrap_or_default() }
 }
 
-/// The ConfigMap that carries a work spec; it cannot change while pods of the run read it.
-///
-/// # Errors
-/// Only if the JSON serialiser fails, which the type gives it no cause for.
-pub fn config_map(owner: &Owner, work_spec: &WorkSpec) -> Result<ConfigMap, serde_json::Error> {
-    let file = WORK_SPEC_PATH.rsplit('/').next().unwrap_or(WORK_SPEC_PATH);
-    Ok(ConfigMap {
-        metadata: owner.metadata(&work_spec.run),
-        data: Some([(file.to_owned(), serde_json::to_string_pretty(work_spec)?)].into()),
-        immutable: Some(true),
-        ..Default::default()
-    })
-}
-
-/// The Job of one run.
-#[must_use]
-pub fn job(owner: &Owner, spec: &IngestionJobSpec, run: &str, settings: &Settings) -> Job {
-    let work = Work {
-        name: run,
-        overrides: &spec.worker,
-        store: spec.store.embedded.is_some(),
-        mounts: mounts(&spec.source),
-        deadline_seconds: spec.active_deadline_seconds,
-        queue_name: spec.queue_name.as_deref(),
-    };
-    worker_pod::job(owner, &work, settings)
-}
-
-fn mounts(source: &Source) -> Vec<Mount> {
-    let config_map = source.config_map.as_ref().map(|map| Mount {
-        path: SOURCE_PATH,
-        volume: Volume {
-            name: "source".to_owned(),
-            config_map: Some(ConfigMapVolumeSource { name: map.name.clone(), ..Default::default() }),
-            ..Default::default()
-        },
-    });
-    let claim = source.persistent_volume_claim.as_ref().map(|claim| Mount {
-        path: SOURCE_PATH,
-        volume: Volume {
-            name: "source".to_owned(),
-            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-                claim_name: claim.claim_name.clone(),
-                // read-only by its mount: a claim that is read-only here could not be mounted writable by another pod
-                read_only: None,
-            }),
-            ..Default::default()
-        },
-    });
-    let headers = source.http.as_ref().and_then(|http| http.headers_secret_ref.as_ref()).map(|secret| Mount {
-        path: HTTP_HEADERS_PATH,
-        volume: Volume {
-            name: "http-headers".to_owned(),
-            secret: Some(SecretVolumeSource { secret_name: Some(secret.name.clone()), ..Default::default() }),
-            ..Default::default()
-        },
-    });
-    [config_map, claim, headers].into_iter().flatten().collect()
-}
-
-/// The claim with the embedded stores of a namespace. It has no owner: nothing deletes it but a person.
-#[must_use]
-pub fn store_claim(namespace: &str, settings: &Settings) -> PersistentVolumeClaim {
-    PersistentVolumeClaim {
-        metadata: ObjectMeta {
-            name: Some(STORE_CLAIM.to_owned()),
-            namespace: Some(namespace.to_owned()),
-            labels: Some([(MANAGED_BY.to_owned(), OPERATOR.to_owned())].into()),
-            ..Default::default()
-        },
-        spec: Some(PersistentVolumeClaimSpec {
-            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
-            resources: Some(VolumeResourceRequirements {
-                requests: Some([("storage".to_owned(), Quantity(settings.store_size.clone()))].into()),
-                limits: None,
-            }),
-            storage_class_name: settings.store_class.clone(),
-            ..Default::default()
-        }),
-        ..Default::default()
-    }
+/// Volumes with the source, or with what it takes to read it.
+pub(super) fn mounts(source: &Source) -> Vec<Mount> {
+    let map = source.config_map.as_ref().map(|map| Mount::config_map("source", &map.name, SOURCE_PATH));
+    let claim = source.persistent_volume_claim.as_ref();
+    let claim = claim.map(|claim| Mount::claim("source", &claim.claim_name, SOURCE_PATH));
+    let headers = source.http.as_ref().and_then(|http| http.headers_secret_ref.as_ref());
+    let headers = headers.map(|secret| Mount::secret("http-headers", &secret.name, HTTP_HEADERS_PATH));
+    [map, claim, headers].into_iter().flatten().collect()
 }

@@ -1,235 +1,88 @@
-//! The controller of `IngestionJob`s: the steps of one reconcile in their order. Reads and writes through the others.
+//! What makes an `IngestionJob` a job: its fields, its words, its work. No I/O.
 
-mod act;
-pub mod build;
-mod context;
-pub mod counts;
-pub mod observe;
-pub mod plan;
-pub mod status;
-pub mod summary;
+mod build;
 mod validate;
 
-#[cfg(test)]
-mod tests;
-
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+use kube::ResourceExt;
+use lexigram_api::{
+    contract::{Mode, Task},
+    resource::{IngestionJob, IngestionJobStatus, JobOptions, JobStatus},
 };
 
-use futures::{StreamExt, stream};
-use jiff::Timestamp;
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use kube::{
-    Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
-    runtime::{
-        controller::{Action, Controller, Error as RuntimeError},
-        reflector::ObjectRef,
-        watcher::Error as WatchError,
-    },
-};
-use lexigram_api::resource::{IngestionJob, IngestionJobStatus};
-use serde_json::json;
-use tokio::sync::{OnceCell, watch as channel};
-use tokio_util::sync::CancellationToken;
-
-use self::{
-    context::{Context, key},
-    plan::{Demand, Plan},
-};
 use super::{
-    ControllerError, Shared,
-    events::Events,
-    watch::{self, Cache},
-    worker_client::WorkerClient,
+    job::{
+        kind::{JobKind, Words},
+        observe::Observation,
+        references::Reference,
+        validate::Invalid,
+    },
+    worker_pod::{Mount, Owner},
 };
-use crate::{
-    names::OPERATOR,
-    queue::{Key, Queue},
-};
+use crate::config::AiWorkers;
 
-/// The kind's name in metrics.
-const KIND: &str = "IngestionJob";
-/// Objects reconciled at once, a watched namespace.
-const CONCURRENCY: u16 = 16;
-/// How often a worker is asked how far it is.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
-/// How often something is looked for that is missing, or a step is tried again that failed.
-const RETRY_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Runs until `shutdown`; reconciles in hand are ended first.
-pub(super) async fn run(shared: Shared, shutdown: CancellationToken) -> Result<(), ControllerError> {
-    let (moved, movements) = channel::channel(());
-    let (mut objects, mut jobs, mut pods, mut controllers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for scope in watch::scopes(&shared.settings.namespaces) {
-        let (object_store, object_changes) = watch::objects::<IngestionJob>(&shared.client, scope.as_deref());
-        let (job_store, owners_of_jobs) = watch::children::<Job, IngestionJob>(&shared.client, scope.as_deref());
-        let (pod_store, owners_of_pods) = watch::children::<Pod, IngestionJob>(&shared.client, scope.as_deref());
-        let store = object_store.clone();
-        let waiting = watch::changes(movements.clone()).flat_map(move |()| {
-            let open = store.state().into_iter().filter(|job| !plan::is_over(job));
-            stream::iter(open.map(|job| ObjectRef::from_obj(job.as_ref())).collect::<Vec<_>>())
-        });
-        controllers.push(
-            Controller::for_stream(object_changes, object_store.clone())
-                .with_config(kube::runtime::Config::default().concurrency(CONCURRENCY))
-                .reconcile_on(owners_of_jobs)
-                .reconcile_on(owners_of_pods)
-                .reconcile_on(waiting)
-                .reconcile_all_on(watch::changes(shared.config.clone()))
-                .graceful_shutdown_on(shutdown.clone().cancelled_owned()),
-        );
-        objects.push(object_store);
-        jobs.push(job_store);
-        pods.push(pod_store);
-    }
-    let context = Arc::new(Context {
-        objects: Cache::new(objects),
-        jobs: Cache::new(jobs),
-        pods: Cache::new(pods),
-        queue: Queue::default(),
-        moved,
-        seeded: OnceCell::new(),
-        events: Events::new(shared.client.clone()),
-        workers: WorkerClient::new()?,
-        shared,
-    });
-    let outcomes = controllers.into_iter().map(|controller| {
-        controller.run(reconcile, |_, _, _| Action::requeue(RETRY_INTERVAL), Arc::clone(&context)).boxed()
-    });
-    let mut outcomes = stream::select_all(outcomes);
-    while let Some(outcome) = outcomes.next().await {
-        note(&context, outcome);
-    }
-    Ok(())
-}
-
-/// One pass over one object.
-async fn reconcile(job: Arc<IngestionJob>, context: Arc<Context>) -> Result<Action, ControllerError> {
-    context.seed_queue().await;
-    let begun = Instant::now();
-    let result = pass(&job, &context, now()).await;
-    context.shared.metrics.reconciled(KIND, begun.elapsed(), result.is_ok());
-    match result {
-        Err(error) if error.is_conflict() => Ok(Action::requeue(Duration::from_secs(1))),
-        Err(error) if error.is_not_found() => Ok(Action::await_change()),
-        other => other,
-    }
-}
-
-async fn pass(job: &IngestionJob, context: &Context, now: Timestamp) -> Result<Action, ControllerError> {
-    let key = key(job)?;
-    let config = context.shared.config.borrow().clone();
-    let seen = observe::observe(context, job, &key.0).await;
-    let plan = context.admit(job, &key, plan::plan(job, &seen, &config, now), config.document_ingestion_concurrency);
-    let applied = act::act(context, job, &key.0, &plan).await;
-    if let Err(error) = &applied {
-        tracing::debug!(job = key.1, namespace = key.0, %error, "a step failed");
-        if plan.demand(job.spec.queue_name.is_some()) == Demand::Request {
-            // nothing was started: somebody else may
-            context.leave(&key);
-        }
-    }
-    let stays = !matches!(plan, Plan::Deleting { .. } | Plan::Expired);
-    if stays {
-        let project = |job: &IngestionJob| status::project(job, &seen, &plan, applied.as_ref().err(), now);
-        tell(context, job, &key, project).await?;
-    }
-    applied?;
-    Ok(next(&plan, now))
-}
-
-/// Writes the status that the object should have, if it differs, and the event of the transition.
-async fn tell(
-    context: &Context,
-    job: &IngestionJob,
-    (namespace, name): &Key,
-    project: impl Fn(&IngestionJob) -> IngestionJobStatus,
-) -> Result<(), ControllerError> {
-    let api: Api<IngestionJob> = Api::namespaced(context.shared.client.clone(), namespace);
-    match write_status(context, &api, job, &project(job)).await {
-        Err(error) if error.is_conflict() => {
-            // the cache was behind: what has been done is told all the same, unless the plan was made for another spec
-            let fresh = api.get(name).await?;
-            let same = fresh.uid() == job.uid() && fresh.metadata.generation == job.metadata.generation;
-            if !same || plan::is_over(&fresh) {
-                return Err(error);
-            }
-            write_status(context, &api, &fresh, &project(&fresh)).await
-        }
-        result => result,
-    }
-}
-
-/// Replaces the status if it differs, unless the object has changed since it was read.
-async fn write_status(
-    context: &Context,
-    api: &Api<IngestionJob>,
-    job: &IngestionJob,
-    status: &IngestionJobStatus,
-) -> Result<(), ControllerError> {
-    if job.status.as_ref() == Some(status) {
-        return Ok(());
-    }
-    let patch = json!({
-        "apiVersion": IngestionJob::api_version(&()),
-        "kind": IngestionJob::kind(&()),
-        "metadata": {"name": job.name_any(), "resourceVersion": job.resource_version()},
-        "status": status,
-    });
-    api.patch_status(&job.name_any(), &PatchParams::apply(OPERATOR).force(), &Patch::Apply(patch)).await?;
-    if let Some(transition) = status::transition(job, status) {
-        context.events.publish(&job.object_ref(&()), &transition).await;
-    }
-    Ok(())
-}
-
-/// When to look again, if nothing changes before.
-fn next(plan: &Plan, now: Timestamp) -> Action {
-    let at = |time: Timestamp| {
-        let wait = u64::try_from(time.duration_since(now).as_secs()).unwrap_or(0);
-        Action::requeue(Duration::from_secs(wait.max(1)))
+impl JobKind for IngestionJob {
+    type Status = IngestionJobStatus;
+    const KIND: &'static str = "IngestionJob";
+    const RUN_PREFIX: &'static str = "";
+    const WORDS: Words = Words {
+        item: "document",
+        items: "documents",
+        running: "documents are being ingested",
+        completed: "is in the store",
+        concurrency: "ai_workers.document_ingestion_concurrency jobs",
     };
-    match plan {
-        Plan::Start(_) | Plan::Running { .. } => Action::requeue(PROGRESS_INTERVAL),
-        Plan::AwaitingReport => Action::requeue(Duration::from_secs(1)),
-        Plan::Blocked(_) => Action::requeue(RETRY_INTERVAL),
-        Plan::RetryPending { at: time, .. } | Plan::Finished { expires: Some(time) } => at(*time),
-        // the recorded end brings the next reconcile, which knows of the TTL
-        Plan::Completed { .. } | Plan::Failed(_) | Plan::Finished { expires: None } => Action::await_change(),
-        Plan::Deleting { .. }
-        | Plan::Expired
-        | Plan::Invalid(_)
-        | Plan::Suspended { .. }
-        | Plan::Disabled
-        | Plan::Queued { .. }
-        | Plan::AwaitingAdmission
-        | Plan::DeadLetters { .. } => Action::await_change(),
+
+    fn options(&self) -> &JobOptions {
+        &self.spec.job
     }
-}
 
-fn now() -> Timestamp {
-    let now = Timestamp::now();
-    // times are kept to the second, as the API server does
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
-}
+    fn status(&self) -> Option<&Self::Status> {
+        self.status.as_ref()
+    }
 
-/// Logs and counts what came of a reconcile.
-fn note(
-    context: &Context,
-    outcome: Result<(ObjectRef<IngestionJob>, Action), RuntimeError<ControllerError, WatchError>>,
-) {
-    match outcome {
-        Ok((object, action)) => tracing::debug!(%object, ?action, "reconciled"),
-        Err(RuntimeError::ObjectNotFound(object)) => {
-            context.forget(&(object.namespace.clone().unwrap_or_default(), object.name.clone()));
+    fn job_status(status: &Self::Status) -> &JobStatus {
+        &status.job
+    }
+
+    fn job_status_mut(status: &mut Self::Status) -> &mut JobStatus {
+        &mut status.job
+    }
+
+    fn tell(&self, status: &mut Self::Status, seen: &Observation) {
+        status.collection = Some(self.spec.collection_or(&self.name_any()).to_owned());
+        if let Some(tally) = seen.tally() {
+            status.documents = Some(tally.counts.items);
+            status.chunks_created = Some(tally.counts.chunks);
+            status.chunks_cached = Some(tally.counts.cached);
+            status.bytes = Some(tally.counts.bytes);
         }
-        Err(RuntimeError::ReconcilerFailed(error, object)) => {
-            context.shared.metrics.reconcile_error(KIND, error.reason());
-            tracing::warn!(%object, %error, reason = error.reason(), category = %error.category(), "a reconcile failed");
-        }
-        Err(error) => tracing::warn!(%error, "a watch was interrupted and is being resumed"),
+    }
+
+    fn concurrency(config: &AiWorkers) -> u32 {
+        config.document_ingestion_concurrency
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        validate::source(&self.spec.source)
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        let source = &self.spec.source;
+        let map = source.config_map.as_ref();
+        let map = map.map(|map| Reference::config_map(&map.name, "spec.source.configMap.name"));
+        let claim = source.persistent_volume_claim.as_ref();
+        let claim =
+            claim.map(|claim| Reference::claim(&claim.claim_name, "spec.source.persistentVolumeClaim.claimName"));
+        let headers = source.http.as_ref().and_then(|http| http.headers_secret_ref.as_ref());
+        let headers = headers.map(|secret| Reference::secret(&secret.name, "spec.source.http.headersSecretRef.name"));
+        [map, claim, headers].into_iter().flatten().collect()
+    }
+
+    fn task(&self, owner: &Owner, mode: Mode) -> Task {
+        Task::Ingest(Box::new(build::task(owner, &self.spec, mode)))
+    }
+
+    fn mounts(&self, _owner: &Owner) -> Vec<Mount> {
+        build::mounts(&self.spec.source)
     }
 }

@@ -5,12 +5,12 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::fixtures::*;
-use crate::controller::ingestion_job::{act::owner, build, plan::Take};
+use crate::controller::job::{act::owner, build, plan::Take};
 
 #[test]
 fn the_job_of_a_plain_run() {
     let job = from_config_map();
-    assert_yaml_snapshot!(build::job(&owner(&job).unwrap(), &job.spec, "handbook-r1", &settings()));
+    assert_yaml_snapshot!(build::job(&job, &owner(&job).unwrap(), "handbook-r1", &settings()));
 }
 
 #[test]
@@ -34,14 +34,14 @@ fn the_job_with_every_override() {
             "annotations": {"note": "x"},
         },
     }));
-    assert_yaml_snapshot!(build::job(&owner(&job).unwrap(), &job.spec, "handbook-r1", &settings()));
+    assert_yaml_snapshot!(build::job(&job, &owner(&job).unwrap(), "handbook-r1", &settings()));
 }
 
 #[test]
 fn the_config_map_of_a_run() {
     let job = from_config_map();
     let owner = owner(&job).unwrap();
-    let work_spec = build::work_spec(&owner, &job.spec, "handbook-r1", &Take::Everything);
+    let work_spec = build::work_spec(&job, &owner, "handbook-r1", &Take::Everything);
     assert_yaml_snapshot!(build::config_map(&owner, &work_spec).unwrap());
 }
 
@@ -63,7 +63,7 @@ fn the_store_claim_belongs_to_nobody() {
     json!({"type": "Inline", "documents": [{"name": "a.md", "text": "# A"}]}))]
 fn sources(#[case] source: Value, #[case] scope: &str, #[case] location: Value) {
     let job = job(json!({"source": source}));
-    let work_spec = build::work_spec(&owner(&job).unwrap(), &job.spec, "handbook-r1", &Take::Everything);
+    let work_spec = build::work_spec(&job, &owner(&job).unwrap(), "handbook-r1", &Take::Everything);
     let task = serde_json::to_value(work_spec).unwrap()["task"].clone();
     assert_eq!(task["scope"], scope);
     assert_eq!(task["source"], location);
@@ -74,6 +74,6 @@ fn sources(#[case] source: Value, #[case] scope: &str, #[case] location: Value) 
 #[case(Take::Due(at(0)), json!({"type": "Retry", "dueBefore": "2027-01-15T08:00:00Z"}))]
 fn modes(#[case] take: Take, #[case] mode: Value) {
     let job = job(json!({}));
-    let work_spec = build::work_spec(&owner(&job).unwrap(), &job.spec, "handbook-r1", &take);
+    let work_spec = build::work_spec(&job, &owner(&job).unwrap(), "handbook-r1", &take);
     assert_eq!(serde_json::to_value(work_spec).unwrap()["task"]["mode"], mode);
 }

@@ -2,13 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt;
 use lexigram_api::{
     contract::{ItemCounts, Progress},
-    resource::{ConditionType, IngestionJob, IngestionJobStatus, State, condition, set_condition},
+    resource::{ConditionType, JobStatus, State, condition, set_condition},
 };
 
 use super::{
+    kind::JobKind,
     observe::Observation,
     plan::Plan,
     summary::{self, Summary},
@@ -43,62 +43,94 @@ const EXPECTED: [&str; 9] = [
 /// The status that `job` should have. `failed` is the error that stopped the plan from being carried out. What nothing
 /// fresher is known of, a worker's last heartbeat for instance, stays as it is: for display only.
 #[must_use]
-pub fn project(
-    job: &IngestionJob,
+pub fn project<K: JobKind>(
+    object: &K,
     seen: &Observation,
     plan: &Plan,
     failed: Option<&ControllerError>,
     now: Timestamp,
-) -> IngestionJobStatus {
-    let previous = job.status.clone().unwrap_or_default();
-    let reporting = seen.tally().is_some() || is_reporting(&previous, plan);
-    let Some(planned) = summary::of_plan(plan, reporting) else { return at_generation(previous, job) };
-    let summary = failed.map_or(planned.clone(), |error| summary::of_error(error, planned.state));
-    let ended = summary.holds.iter().any(|kind| matches!(kind, ConditionType::Complete | ConditionType::Failed));
-
-    let mut status = IngestionJobStatus {
-        state: Some(summary.state),
-        collection: Some(job.spec.collection_or(&job.name_any()).to_owned()),
-        start_time: previous.start_time.clone().or_else(|| started(seen).map(Time)),
-        completion_time: ended.then_some(Time(now)),
-        queue_position: None,
-        next_retry_time: None,
-        estimated_completion_time: None,
-        ..previous.clone()
+) -> K::Status {
+    let previous = object.status().cloned().unwrap_or_default();
+    let generation = object.meta().generation;
+    let mut status = previous.clone();
+    let was = K::job_status(&previous);
+    let reporting = seen.tally().is_some() || is_reporting(was, plan);
+    let Some(planned) = summary::of_plan(plan, reporting, &K::WORDS) else {
+        at_generation(K::job_status_mut(&mut status), generation);
+        return status;
     };
-    conditions(&mut status, &summary, job.metadata.generation, now);
-    if let Plan::Queued { position } = plan {
-        status.queue_position = Some(*position);
+    let summary = failed.map_or(planned.clone(), |error| summary::of_error(error, planned.state));
+    let summary = limited(summary, seen, plan);
+    common(K::job_status_mut(&mut status), seen, plan, &summary, generation, now);
+    object.tell(&mut status, seen);
+    // time alone is no change
+    if status != previous {
+        let told = K::job_status_mut(&mut status);
+        told.duration = told.start_time.as_ref().map(|start| duration(now.duration_since(start.0)));
     }
-    if let Plan::RetryPending { at, .. } = plan {
-        status.next_retry_time = Some(Time(*at));
+    status
+}
+
+/// A provider that has told the worker to slow down is no trouble, but users should see it.
+fn limited(summary: Summary, seen: &Observation, plan: &Plan) -> Summary {
+    let progress = seen.runs.last().and_then(|run| run.progress.as_ref());
+    match (plan, progress.and_then(|progress| progress.rate_limited_until)) {
+        (Plan::Running { trouble: None, .. }, Some(until)) => Summary {
+            reason: "RateLimited".to_owned(),
+            message: format!(
+                "the embedding server has asked to slow down; it is asked again at {}, and no attempt is lost",
+                to_second(until)
+            ),
+            ..summary
+        },
+        _ => summary,
+    }
+}
+
+/// What every kind of job shows.
+fn common(
+    status: &mut JobStatus,
+    seen: &Observation,
+    plan: &Plan,
+    summary: &Summary,
+    generation: Option<i64>,
+    now: Timestamp,
+) {
+    let ended = summary.holds.iter().any(|kind| matches!(kind, ConditionType::Complete | ConditionType::Failed));
+    status.state = Some(summary.state);
+    status.start_time = status.start_time.take().or_else(|| started(seen).map(Time));
+    status.completion_time = ended.then_some(Time(now));
+    status.queue_position = match plan {
+        Plan::Queued { position } => Some(*position),
+        _ => None,
+    };
+    status.next_retry_time = match plan {
+        Plan::RetryPending { at, .. } => Some(Time(*at)),
+        _ => None,
+    };
+    status.estimated_completion_time = None;
+    for kind in CONDITIONS {
+        let holds = summary.holds.contains(&kind);
+        set_condition(&mut status.conditions, kind, holds, &summary.reason, &summary.message, generation, now);
     }
     if let Some(tally) = seen.tally() {
         status.progress = Some(progress(&tally.counts.items));
-        status.documents = Some(tally.counts.items);
-        status.chunks_created = Some(tally.counts.chunks);
         status.tokens = Some(tally.counts.tokens);
-        status.bytes = Some(tally.counts.bytes);
         status.failures = tally.recent;
     }
     if let Some(progress) = seen.runs.last().and_then(|run| run.progress.as_ref()) {
         status.last_heartbeat_time = Some(Time(to_second(progress.heartbeat)));
         status.estimated_completion_time = estimate(progress).map(Time);
     }
-    let mut status = at_generation(status, job);
-    // time alone is no change
-    if status != previous {
-        status.duration = status.start_time.as_ref().map(|start| duration(now.duration_since(start.0)));
-    }
-    status
+    at_generation(status, generation);
 }
 
-/// What users should read of when `status` replaces the one that `job` has.
+/// What users should read of when a status replaces the one before.
 #[must_use]
-pub fn transition(job: &IngestionJob, status: &IngestionJobStatus) -> Option<Transition> {
-    let of = |status: &IngestionJobStatus| condition(&status.conditions, ConditionType::Complete).cloned();
-    let before = job.status.as_ref().and_then(of).map(|condition| condition.reason);
-    let after = of(status)?;
+pub fn transition(before: Option<&JobStatus>, after: &JobStatus) -> Option<Transition> {
+    let of = |status: &JobStatus| condition(&status.conditions, ConditionType::Complete).cloned();
+    let before = before.and_then(of).map(|condition| condition.reason);
+    let after = of(after)?;
     if SILENT.contains(&after.reason.as_str()) || before.as_deref() == Some(after.reason.as_str()) {
         return None;
     }
@@ -107,22 +139,14 @@ pub fn transition(job: &IngestionJob, status: &IngestionJobStatus) -> Option<Tra
 }
 
 /// A worker that has reported once and is silent now is still at work.
-fn is_reporting(previous: &IngestionJobStatus, plan: &Plan) -> bool {
+fn is_reporting(previous: &JobStatus, plan: &Plan) -> bool {
     matches!(plan, Plan::Running { .. }) && previous.state == Some(State::Running)
 }
 
-fn at_generation(mut status: IngestionJobStatus, job: &IngestionJob) -> IngestionJobStatus {
-    status.observed_generation = job.metadata.generation;
+fn at_generation(status: &mut JobStatus, generation: Option<i64>) {
+    status.observed_generation = generation;
     for condition in &mut status.conditions {
-        condition.observed_generation = job.metadata.generation;
-    }
-    status
-}
-
-fn conditions(status: &mut IngestionJobStatus, summary: &Summary, generation: Option<i64>, now: Timestamp) {
-    for kind in CONDITIONS {
-        let holds = summary.holds.contains(&kind);
-        set_condition(&mut status.conditions, kind, holds, &summary.reason, &summary.message, generation, now);
+        condition.observed_generation = generation;
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     controller::{
         Shared,
         events::Events,
-        ingestion_job::{Context, pass},
+        job::{Context, pass},
         watch::Cache,
         worker_client::WorkerClient,
     },
@@ -238,8 +238,8 @@ async fn nothing_changed_means_no_call() {
     let calls = vec![status_says("Running")];
     assert!(passes(&object, vec![at_work()], vec![running("handbook-r1")], 52, calls).await);
     let seen = seen(vec![run(&at_work(), &[running("handbook-r1")])]);
-    let plan = crate::controller::ingestion_job::plan::plan(&object, &seen, &AiWorkers::default(), at(52));
-    object.status = Some(crate::controller::ingestion_job::status::project(&object, &seen, &plan, None, at(52)));
+    let plan = crate::controller::job::plan::plan(&object, &seen, &AiWorkers::default(), at(52));
+    object.status = Some(crate::controller::job::status::project(&object, &seen, &plan, None, at(52)));
     assert!(passes(&object, vec![at_work()], vec![running("handbook-r1")], 60, vec![]).await);
 }
 

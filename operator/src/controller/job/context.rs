@@ -3,11 +3,10 @@
 use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
-use lexigram_api::resource::IngestionJob;
 use tokio::sync::{OnceCell, watch as channel};
 
 use super::{
-    KIND,
+    kind::JobKind,
     observe::{self, Observation},
     plan::{self, Demand, Plan},
 };
@@ -18,9 +17,9 @@ use crate::{
 };
 
 /// What a reconcile works with.
-pub(super) struct Context {
+pub(super) struct Context<K: JobKind> {
     pub(super) shared: Shared,
-    pub(super) objects: Cache<IngestionJob>,
+    pub(super) objects: Cache<K>,
     pub(super) jobs: Cache<Job>,
     pub(super) pods: Cache<Pod>,
     pub(super) queue: Queue,
@@ -31,19 +30,21 @@ pub(super) struct Context {
     pub(super) workers: WorkerClient,
 }
 
-impl Context {
+impl<K: JobKind> Context<K> {
     /// Tells the queue what runs and what waits, before anything is started by this process.
     pub(super) async fn seed_queue(&self) {
         let seed = || async {
             tokio::join!(self.objects.ready(), self.jobs.ready(), self.pods.ready());
-            for job in self.objects.all().filter(|job| !plan::is_over(job) && job.spec.queue_name.is_none()) {
-                let Ok(key) = key(&job) else { continue };
+            for job in
+                self.objects.all().filter(|job| !plan::is_over(job.as_ref()) && job.options().queue_name.is_none())
+            {
+                let Ok(key) = key(job.as_ref()) else { continue };
                 let runs = Observation::of(observe::runs(self, &job, &key.0)).runs;
                 match runs.last().map(|run| &run.phase) {
                     Some(RunPhase::Active | RunPhase::Suspended { stopping: true }) => self.queue.hold(&key),
-                    None | Some(RunPhase::Suspended { stopping: false }) if !job.spec.suspend => {
+                    None | Some(RunPhase::Suspended { stopping: false }) if !job.options().suspend => {
                         // one that is blocked leaves the queue at its first reconcile
-                        self.queue.wait(&key, ticket(&job));
+                        self.queue.wait(&key, ticket(job.as_ref()));
                     }
                     _ => {}
                 }
@@ -53,8 +54,8 @@ impl Context {
     }
 
     /// Has the queue say whether a start may be made.
-    pub(super) fn admit(&self, job: &IngestionJob, key: &Key, plan: Plan, limit: u32) -> Plan {
-        let plan = match plan.demand(job.spec.queue_name.is_some()) {
+    pub(super) fn admit(&self, job: &K, key: &Key, plan: Plan, limit: u32) -> Plan {
+        let plan = match plan.demand(job.options().queue_name.is_some()) {
             Demand::Request => match self.queue.request(key, ticket(job), limit) {
                 Place::Admitted => plan,
                 Place::Waiting { position, shifts } => {
@@ -88,7 +89,7 @@ impl Context {
 
     fn measure_queue(&self) {
         let (waiting, running) = self.queue.sizes();
-        self.shared.metrics.queue(KIND, waiting, running);
+        self.shared.metrics.queue(K::KIND, waiting, running);
     }
 
     /// Takes an object that has gone out of the queue, once its Jobs have gone too: until then it is at work.
@@ -100,12 +101,12 @@ impl Context {
 }
 
 /// What the queue knows the job by.
-pub(super) fn key(job: &IngestionJob) -> Result<Key, ControllerError> {
+pub(super) fn key<K: JobKind>(job: &K) -> Result<Key, ControllerError> {
     Ok((job.namespace().ok_or(ControllerError::Incomplete("namespace"))?, job.name_any()))
 }
 
 /// What decides the job's place in the queue.
-fn ticket(job: &IngestionJob) -> Ticket {
+fn ticket<K: JobKind>(job: &K) -> Ticket {
     let created = job.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
-    Ticket { priority: job.spec.priority, created }
+    Ticket { priority: job.options().priority, created }
 }

@@ -6,6 +6,7 @@ use lexigram_api::{
 };
 
 use super::{
+    kind::Words,
     observe::Obstacle,
     plan::{Launch, Plan, Start, Take},
 };
@@ -40,7 +41,7 @@ pub fn of_error(error: &ControllerError, state: State) -> Summary {
 /// Says what a plan means; nothing for those that leave the status as it is. `reporting` tells whether the worker of
 /// the run has said how far it is.
 #[must_use]
-pub fn of_plan(plan: &Plan, reporting: bool) -> Option<Summary> {
+pub fn of_plan(plan: &Plan, reporting: bool, words: &Words) -> Option<Summary> {
     use ConditionType::{Complete, Failed, Reconciling, Stalled, Suspended};
     Some(match plan {
         Plan::Deleting { .. } | Plan::Expired | Plan::Finished { .. } => return None,
@@ -58,24 +59,24 @@ pub fn of_plan(plan: &Plan, reporting: bool) -> Option<Summary> {
             "ai_workers.enabled is false in the operator's configuration: nothing new is started until it is true",
         ),
         Plan::Blocked(Obstacle::Missing(missing)) => {
-            Summary::new(State::Stalled, &[Stalled], missing.reason(), missing.to_string())
+            Summary::new(State::Stalled, &[Stalled], missing.missing_reason(), missing.to_string())
         }
         Plan::Blocked(Obstacle::Unknown { reason, message }) => Summary::new(
             State::Stalled,
             &[Stalled],
             reason,
-            format!("cannot find out whether what spec.source names is there: {message}; it is tried again"),
+            format!("cannot find out whether what the spec names is there: {message}; it is tried again"),
         ),
         Plan::Queued { .. } => Summary::new(
             State::Queued,
             &[Reconciling],
             "Queued",
-            "waits until fewer than ai_workers.document_ingestion_concurrency jobs run; status.queuePosition tells its place",
+            format!("waits until fewer than {} run; status.queuePosition tells its place", words.concurrency),
         ),
         Plan::AwaitingAdmission => {
             Summary::new(State::Queued, &[Reconciling], "AwaitingAdmission", "waits until Kueue admits it to the queue")
         }
-        Plan::Start(start) => of_start(start),
+        Plan::Start(start) => of_start(start, words),
         Plan::Running { trouble: Some(trouble), .. } if trouble.needs_help => {
             Summary::new(State::Stalled, &[Stalled], trouble.reason, trouble.message.clone())
         }
@@ -86,9 +87,9 @@ pub fn of_plan(plan: &Plan, reporting: bool) -> Option<Summary> {
                 RunNumber::Full(_) => State::Starting,
             };
             let (reason, message) = match (trouble, number) {
-                (Some(trouble), _) => (trouble.reason, trouble.message.as_str()),
-                (None, RunNumber::Full(_)) => ("Running", "documents are being ingested"),
-                (None, RunNumber::Retry(_)) => ("RetryRunning", "documents that failed are tried again"),
+                (Some(trouble), _) => (trouble.reason, trouble.message.clone()),
+                (None, RunNumber::Full(_)) => ("Running", words.running.to_owned()),
+                (None, RunNumber::Retry(_)) => ("RetryRunning", format!("{} that failed are tried again", words.items)),
             };
             Summary::new(state, &[Reconciling], reason, message)
         }
@@ -102,22 +103,27 @@ pub fn of_plan(plan: &Plan, reporting: bool) -> Option<Summary> {
             State::Recovering,
             &[Reconciling],
             "RetryPending",
-            format!("{} failed; status.nextRetryTime tells when the next attempt is made", documents(*retrying)),
+            format!("{} failed; status.nextRetryTime tells when the next attempt is made", words.count(*retrying)),
         ),
         Plan::DeadLetters { notified } => Summary::new(
             State::Stalled,
             &[Stalled],
             "DeadLettersNotified",
-            format!("{} failed and need a person: see status.failures", documents(*notified)),
+            format!("{} failed and need a person: see status.failures", words.count(*notified)),
         ),
         Plan::Completed { archived: 0 } => {
-            Summary::new(State::Complete, &[Complete], "Completed", "every document is in the store")
+            Summary::new(State::Complete, &[Complete], "Completed", format!("every {} {}", words.item, words.completed))
         }
         Plan::Completed { archived } => Summary::new(
             State::Complete,
             &[Complete],
             "CompletedWithFailures",
-            format!("every document is in the store except for {} given up: see status.failures", documents(*archived)),
+            format!(
+                "every {} {} except for {} given up: see status.failures",
+                words.item,
+                words.completed,
+                words.count(*archived)
+            ),
         ),
         Plan::Failed(error) => {
             let stalls = matches!(error.category, FailureCategory::Authentication | FailureCategory::Configuration);
@@ -127,13 +133,15 @@ pub fn of_plan(plan: &Plan, reporting: bool) -> Option<Summary> {
     })
 }
 
-fn of_start(start: &Start) -> Summary {
+fn of_start(start: &Start, words: &Words) -> Summary {
     let (state, reason, message) = match (&start.how, start.number) {
-        (Launch::Resume, _) => (State::Starting, "Resumed", "the run goes on where it stopped"),
-        (Launch::Create(Take::Nothing), _) => (State::Starting, "Started", "a stub run was started: it does nothing"),
-        (Launch::Create(_), RunNumber::Full(_)) => (State::Starting, "Started", "a run was started"),
+        (Launch::Resume, _) => (State::Starting, "Resumed", "the run goes on where it stopped".to_owned()),
+        (Launch::Create(Take::Nothing), _) => {
+            (State::Starting, "Started", "a stub run was started: it does nothing".to_owned())
+        }
+        (Launch::Create(_), RunNumber::Full(_)) => (State::Starting, "Started", "a run was started".to_owned()),
         (Launch::Create(_), RunNumber::Retry(_)) => {
-            (State::Recovering, "RetryStarted", "documents whose retry was due are tried again")
+            (State::Recovering, "RetryStarted", format!("{} whose retry was due are tried again", words.items))
         }
     };
     Summary::new(state, &[ConditionType::Reconciling], reason, message)
@@ -147,6 +155,9 @@ fn constant(reason: &str) -> &str {
     if fits { reason } else { "WorkerFailed" }
 }
 
-fn documents(count: i32) -> String {
-    if count == 1 { "1 document".to_owned() } else { format!("{count} documents") }
+impl Words {
+    /// So many items.
+    fn count(&self, count: i32) -> String {
+        if count == 1 { format!("1 {}", self.item) } else { format!("{count} {}", self.items) }
+    }
 }

@@ -1,7 +1,7 @@
 //! Tests of the controller: what it plans, builds and says, and which calls it makes.
 
 mod build;
-mod fixtures;
+pub(in crate::controller) mod fixtures;
 mod plan;
 mod scenarios;
 mod status;

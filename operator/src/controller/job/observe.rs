@@ -1,18 +1,17 @@
 //! Everything that is known about a job: its runs with their pods, live progress, and what its spec names. All reads.
 
-use std::fmt;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{Client, ResourceExt};
 
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret},
+use super::{
+    Context,
+    counts::Tally,
+    kind::JobKind,
+    plan,
+    references::{self, Reference},
 };
-use kube::{Api, Client, ResourceExt};
-use lexigram_api::resource::{IngestionJob, Source};
-
-use super::{Context, counts::Tally, plan};
 use crate::{
     controller::{
-        ControllerError, apply,
         pods::Worker,
         runs::{Run, RunPhase},
     },
@@ -37,7 +36,7 @@ pub struct Observation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// The spec names something that the namespace lacks.
-    Missing(Missing),
+    Missing(Reference),
     /// It could not be found out whether something is there.
     Unknown {
         /// Reason of the error.
@@ -73,55 +72,8 @@ impl Observation {
     }
 }
 
-/// Something that the spec names and the namespace lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// What kind of thing.
-    pub kind: ReferenceKind,
-    /// Its name.
-    pub name: String,
-}
-
-/// What a spec can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReferenceKind {
-    /// `spec.source.configMap`.
-    ConfigMap,
-    /// `spec.source.persistentVolumeClaim`.
-    Claim,
-    /// `spec.source.http.headersSecretRef`.
-    Secret,
-}
-
-impl Missing {
-    /// The lack in one constant word.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self.kind {
-            ReferenceKind::ConfigMap => "ConfigMapNotFound",
-            ReferenceKind::Claim => "PersistentVolumeClaimNotFound",
-            ReferenceKind::Secret => "SecretNotFound",
-        }
-    }
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (field, kind) = match self.kind {
-            ReferenceKind::ConfigMap => ("spec.source.configMap.name", "ConfigMap"),
-            ReferenceKind::Claim => ("spec.source.persistentVolumeClaim.claimName", "PersistentVolumeClaim"),
-            ReferenceKind::Secret => ("spec.source.http.headersSecretRef.name", "Secret"),
-        };
-        write!(
-            f,
-            "{field}: there is no {kind} '{}' in this namespace; create it, and the job starts by itself",
-            self.name
-        )
-    }
-}
-
 /// Reads everything that the plan for `job` depends on.
-pub(super) async fn observe(context: &Context, job: &IngestionJob, namespace: &str) -> Observation {
+pub(super) async fn observe<K: JobKind>(context: &Context<K>, job: &K, namespace: &str) -> Observation {
     let mut seen = Observation::of(runs(context, job, namespace));
     if plan::is_over(job) {
         return seen;
@@ -135,12 +87,12 @@ pub(super) async fn observe(context: &Context, job: &IngestionJob, namespace: &s
             }
         }
         // only what may be started depends on it
-        _ => seen.obstacle = obstacle(&context.shared.client, namespace, &job.spec.source).await,
+        _ => seen.obstacle = obstacle(&context.shared.client, namespace, job).await,
     }
     seen
 }
 
-pub(super) fn runs(context: &Context, job: &IngestionJob, namespace: &str) -> Vec<Run> {
+pub(super) fn runs<K: JobKind>(context: &Context<K>, job: &K, namespace: &str) -> Vec<Run> {
     let uid = job.uid().unwrap_or_default();
     let children: Vec<_> = context.jobs.find(namespace, |child: &Job| child.labels().get(OWNER_UID) == Some(&uid));
     if children.is_empty() {
@@ -154,27 +106,14 @@ pub(super) fn runs(context: &Context, job: &IngestionJob, namespace: &str) -> Ve
     alive.filter_map(|child| Run::read(child, &pods_of(&child.name_any()))).collect()
 }
 
-async fn obstacle(client: &Client, namespace: &str, source: &Source) -> Option<Obstacle> {
-    match missing(client, namespace, source).await {
-        Ok(missing) => missing.map(Obstacle::Missing),
-        Err(error) => Some(Obstacle::Unknown { reason: error.reason(), message: error.to_string() }),
+async fn obstacle<K: JobKind>(client: &Client, namespace: &str, job: &K) -> Option<Obstacle> {
+    let all = references::of_options(job.options()).into_iter().chain(job.references());
+    for reference in all {
+        match references::exists(client, namespace, &reference).await {
+            Ok(true) => {}
+            Ok(false) => return Some(Obstacle::Missing(reference)),
+            Err(error) => return Some(Obstacle::Unknown { reason: error.reason(), message: error.to_string() }),
+        }
     }
-}
-
-/// The first thing that the source names and the namespace lacks. Reads metadata only, never what a Secret holds.
-async fn missing(client: &Client, namespace: &str, source: &Source) -> Result<Option<Missing>, ControllerError> {
-    if let Some(map) = &source.config_map {
-        let found = apply::exists(&Api::<ConfigMap>::namespaced(client.clone(), namespace), &map.name).await?;
-        return Ok((!found).then(|| Missing { kind: ReferenceKind::ConfigMap, name: map.name.clone() }));
-    }
-    if let Some(claim) = &source.persistent_volume_claim {
-        let name = &claim.claim_name;
-        let found = apply::exists(&Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace), name).await?;
-        return Ok((!found).then(|| Missing { kind: ReferenceKind::Claim, name: name.clone() }));
-    }
-    if let Some(secret) = source.http.as_ref().and_then(|http| http.headers_secret_ref.as_ref()) {
-        let found = apply::exists(&Api::<Secret>::namespaced(client.clone(), namespace), &secret.name).await?;
-        return Ok((!found).then(|| Missing { kind: ReferenceKind::Secret, name: secret.name.clone() }));
-    }
-    Ok(None)
+    None
 }

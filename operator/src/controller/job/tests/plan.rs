@@ -14,9 +14,10 @@ use super::fixtures::*;
 use crate::{
     config::AiWorkers,
     controller::{
-        ingestion_job::{
-            observe::{Missing, Observation, Obstacle, ReferenceKind},
+        job::{
+            observe::{Observation, Obstacle},
             plan::{Demand, Halt, Launch, Plan, Start, Take, plan, sweep_at},
+            references::Reference,
         },
         runs::Run,
     },
@@ -32,8 +33,9 @@ fn first(how: Launch) -> Plan {
 }
 
 fn with_end(mut job: IngestionJob, kind: ConditionType, second: i64) -> IngestionJob {
-    let mut status = IngestionJobStatus { completion_time: Some(Time(at(second))), ..Default::default() };
-    set_condition(&mut status.conditions, kind, true, "Completed", "", Some(1), at(second));
+    let mut status = IngestionJobStatus::default();
+    status.job.completion_time = Some(Time(at(second)));
+    set_condition(&mut status.job.conditions, kind, true, "Completed", "", Some(1), at(second));
     job.status = Some(status);
     job
 }
@@ -124,7 +126,7 @@ fn stub_runs_take_nothing() {
 
 #[test]
 fn what_is_missing_blocks_starts_only() {
-    let missing = Obstacle::Missing(Missing { kind: ReferenceKind::ConfigMap, name: "guides".to_owned() });
+    let missing = Obstacle::Missing(Reference::config_map("guides", "spec.source.configMap.name"));
     let blocked = |runs| Observation { obstacle: Some(missing.clone()), ..seen(runs) };
     assert_eq!(planned(&from_config_map(), &blocked(vec![]), 1), Plan::Blocked(missing.clone()));
     let suspended = job(json!({"suspend": true}));

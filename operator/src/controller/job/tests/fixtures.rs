@@ -18,18 +18,18 @@ use lexigram_api::{
 use serde_json::{Value, json};
 
 use crate::{
-    controller::{ingestion_job::observe::Observation, runs::Run},
+    controller::{job::observe::Observation, runs::Run},
     settings::Settings,
 };
 
 /// The second at which the object was created; times in tests are seconds after it.
 const EPOCH: i64 = 1_800_000_000;
 
-pub(super) fn at(second: i64) -> Timestamp {
+pub(in crate::controller) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(EPOCH + second).unwrap()
 }
 
-pub(super) fn settings() -> Settings {
+pub(in crate::controller) fn settings() -> Settings {
     let quantities = |list: &[(&str, &str)]| {
         Some(list.iter().map(|(name, quantity)| ((*name).to_owned(), Quantity((*quantity).to_owned()))).collect())
     };
@@ -49,7 +49,7 @@ pub(super) fn settings() -> Settings {
 }
 
 /// The job `docs/handbook` with these fields of its spec.
-pub(super) fn job(spec: Value) -> IngestionJob {
+pub(in crate::controller) fn job(spec: Value) -> IngestionJob {
     let mut fields = json!({"source": {"inline": [{"name": "a.md", "text": "# A"}]}});
     fields.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
     serde_json::from_value(json!({
@@ -68,12 +68,12 @@ pub(super) fn job(spec: Value) -> IngestionJob {
     .unwrap()
 }
 
-pub(super) fn from_config_map() -> IngestionJob {
+pub(in crate::controller) fn from_config_map() -> IngestionJob {
     job(json!({"source": {"configMap": {"name": "guides"}}}))
 }
 
 /// A Job of the object; `status` as the Job controller writes it.
-pub(super) fn kube_job(name: &str, created: i64, suspend: bool, status: Value) -> Job {
+pub(in crate::controller) fn kube_job(name: &str, created: i64, suspend: bool, status: Value) -> Job {
     serde_json::from_value(json!({
         "metadata": {
             "name": name,
@@ -91,18 +91,18 @@ pub(super) fn kube_job(name: &str, created: i64, suspend: bool, status: Value) -
     .unwrap()
 }
 
-pub(super) fn active() -> Value {
+pub(in crate::controller) fn active() -> Value {
     json!({"active": 1, "startTime": at(5).to_string()})
 }
 
-pub(super) fn complete(second: i64) -> Value {
+pub(in crate::controller) fn complete(second: i64) -> Value {
     json!({
         "startTime": at(5).to_string(),
         "conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": at(second).to_string()}],
     })
 }
 
-pub(super) fn failed(reason: &str, message: &str) -> Value {
+pub(in crate::controller) fn failed(reason: &str, message: &str) -> Value {
     json!({
         "startTime": at(5).to_string(),
         "conditions": [{
@@ -113,7 +113,7 @@ pub(super) fn failed(reason: &str, message: &str) -> Value {
 }
 
 /// A pod of that Job with this state of its container.
-pub(super) fn pod(job: &str, created: i64, phase: &str, state: Value) -> Arc<Pod> {
+pub(in crate::controller) fn pod(job: &str, created: i64, phase: &str, state: Value) -> Arc<Pod> {
     let pod = json!({
         "metadata": {
             "name": format!("{job}-{created}"),
@@ -136,23 +136,23 @@ pub(super) fn pod(job: &str, created: i64, phase: &str, state: Value) -> Arc<Pod
     Arc::new(serde_json::from_value(pod).unwrap())
 }
 
-pub(super) fn running(job: &str) -> Arc<Pod> {
+pub(in crate::controller) fn running(job: &str) -> Arc<Pod> {
     pod(job, 6, "Running", json!({"running": {}}))
 }
 
 /// A pod that has ended well, with its report.
-pub(super) fn finished(report: &Report) -> Arc<Pod> {
+pub(in crate::controller) fn finished(report: &Report) -> Arc<Pod> {
     let message = report.to_termination_message().unwrap();
     pod(&report.run, 6, "Succeeded", json!({"terminated": {"exitCode": 0, "message": message}}))
 }
 
-pub(super) fn crashed(job: &str, exit_code: i32, reason: &str, message: &str) -> Arc<Pod> {
+pub(in crate::controller) fn crashed(job: &str, exit_code: i32, reason: &str, message: &str) -> Arc<Pod> {
     let end = json!({"terminated": {"exitCode": exit_code, "reason": reason, "message": message}});
     pod(job, 6, "Failed", end)
 }
 
 /// A report of a run that has processed all its documents: `done` and what became of the failed ones.
-pub(super) fn report(run: &str, done: i32, [retrying, archived, notified]: [i32; 3]) -> Report {
+pub(in crate::controller) fn report(run: &str, done: i32, [retrying, archived, notified]: [i32; 3]) -> Report {
     let failed = retrying + archived + notified;
     Report {
         contract_version: CONTRACT_VERSION.to_owned(),
@@ -172,7 +172,7 @@ pub(super) fn report(run: &str, done: i32, [retrying, archived, notified]: [i32;
     }
 }
 
-pub(super) fn error_report(run: &str, category: FailureCategory, reason: &str, message: &str) -> Report {
+pub(in crate::controller) fn error_report(run: &str, category: FailureCategory, reason: &str, message: &str) -> Report {
     Report {
         error: Some(RunError { category, reason: reason.to_owned(), message: message.to_owned() }),
         ..report(run, 0, [0, 0, 0])
@@ -180,7 +180,7 @@ pub(super) fn error_report(run: &str, category: FailureCategory, reason: &str, m
 }
 
 /// The answer of a worker that has processed `done` of `total` documents 40 seconds after its start.
-pub(super) fn progress(run: &str, done: i32, total: i32) -> Progress {
+pub(in crate::controller) fn progress(run: &str, done: i32, total: i32) -> Progress {
     Progress {
         contract_version: CONTRACT_VERSION.to_owned(),
         run: run.to_owned(),
@@ -200,15 +200,15 @@ pub(super) fn progress(run: &str, done: i32, total: i32) -> Progress {
     }
 }
 
-pub(super) fn run(job: &Job, pods: &[Arc<Pod>]) -> Run {
+pub(in crate::controller) fn run(job: &Job, pods: &[Arc<Pod>]) -> Run {
     Run::read(job, pods).unwrap()
 }
 
-pub(super) fn seen(runs: Vec<Run>) -> Observation {
+pub(in crate::controller) fn seen(runs: Vec<Run>) -> Observation {
     Observation::of(runs)
 }
 
 /// The full run has ended with this report at second 60.
-pub(super) fn ended(report: &Report) -> Run {
+pub(in crate::controller) fn ended(report: &Report) -> Run {
     run(&kube_job(&report.run, 1, false, complete(60)), &[finished(report)])
 }

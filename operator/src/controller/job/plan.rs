@@ -5,12 +5,13 @@ use kube::ResourceExt;
 use lexigram_api::{
     contract::RunError,
     failure::FailureCategory,
-    resource::{ConditionType, IngestionJob, is_true},
+    resource::{ConditionType, is_true},
 };
 
 use super::{
+    kind::{JobKind, status_of},
     observe::{Observation, Obstacle},
-    validate::{Invalid, validate},
+    validate::{self, Invalid},
 };
 use crate::{
     config::AiWorkers,
@@ -72,19 +73,19 @@ pub enum Plan {
     },
     /// A run has ended a moment ago; its report is not there yet.
     AwaitingReport,
-    /// Failed documents wait for their retry.
+    /// Failed items wait for their retry.
     RetryPending {
         /// When it is started.
         at: Timestamp,
         /// How many there are.
         retrying: i32,
     },
-    /// Failed documents wait for a person.
+    /// Failed items wait for a person.
     DeadLetters {
         /// How many there are.
         notified: i32,
     },
-    /// Every document is done or archived.
+    /// Every item is done or archived.
     Completed {
         /// Archived ones.
         archived: i32,
@@ -120,7 +121,7 @@ pub enum Launch {
     Resume,
 }
 
-/// Which documents a run takes.
+/// Which items a run takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Take {
     /// All of them.
@@ -172,30 +173,30 @@ impl Plan {
 
 /// What is to be done about `job`, were there a place for it.
 #[must_use]
-pub fn plan(job: &IngestionJob, seen: &Observation, config: &AiWorkers, now: Timestamp) -> Plan {
-    if job.metadata.deletion_timestamp.is_some() {
+pub fn plan<K: JobKind>(job: &K, seen: &Observation, config: &AiWorkers, now: Timestamp) -> Plan {
+    if job.meta().deletion_timestamp.is_some() {
         let at_work = [RunPhase::Active, RunPhase::Suspended { stopping: true }];
         return Plan::Deleting { stopping: seen.runs.last().is_some_and(|run| at_work.contains(&run.phase)) };
     }
     if let Some(ended) = recorded_end(job) {
-        let ttl = job.spec.ttl_seconds_after_finished;
+        let ttl = job.options().ttl_seconds_after_finished;
         let expires = ttl.and_then(|ttl| ended.checked_add(jiff::SignedDuration::from_secs(ttl.into())).ok());
         return if expires.is_some_and(|expires| expires <= now) { Plan::Expired } else { Plan::Finished { expires } };
     }
-    if let Err(invalid) = validate(&job.spec) {
+    if let Err(invalid) = validate::options(job.options()).and_then(|()| job.validate()) {
         return Plan::Invalid(invalid);
     }
     let Some(run) = seen.runs.last() else {
         return start(job, seen, config, RunNumber::Full(1), Launch::Create(Take::Everything));
     };
     match &run.phase {
-        RunPhase::Active if job.spec.suspend => Plan::Suspended { halt: Some(halt(job, run)), stopping: true },
+        RunPhase::Active if job.options().suspend => Plan::Suspended { halt: Some(halt(job, run)), stopping: true },
         RunPhase::Active => Plan::Running { number: run.number, trouble: run.trouble() },
-        RunPhase::Suspended { stopping } if job.spec.suspend => {
-            let halt = job.spec.queue_name.is_some().then(|| halt(job, run));
+        RunPhase::Suspended { stopping } if job.options().suspend => {
+            let halt = job.options().queue_name.is_some().then(|| halt(job, run));
             Plan::Suspended { halt, stopping: *stopping }
         }
-        RunPhase::Suspended { .. } if job.spec.queue_name.is_some() => Plan::AwaitingAdmission,
+        RunPhase::Suspended { .. } if job.options().queue_name.is_some() => Plan::AwaitingAdmission,
         RunPhase::Suspended { .. } => start(job, seen, config, run.number, Launch::Resume),
         RunPhase::Failed { reason, message, .. } => Plan::Failed(run.failure(reason, message)),
         RunPhase::Succeeded { at } => after(job, seen, config, now, run, *at),
@@ -204,29 +205,29 @@ pub fn plan(job: &IngestionJob, seen: &Observation, config: &AiWorkers, now: Tim
 
 /// Whether nothing is left to be done for the job but to go.
 #[must_use]
-pub fn is_over(job: &IngestionJob) -> bool {
-    job.metadata.deletion_timestamp.is_some() || recorded_end(job).is_some()
+pub fn is_over<K: JobKind>(job: &K) -> bool {
+    job.meta().deletion_timestamp.is_some() || recorded_end(job).is_some()
 }
 
 /// When the job ended, if its status says that it did. As with a Kubernetes Job this is a fact and not a guess: what
 /// happens to the children later does not make it undone.
-fn recorded_end(job: &IngestionJob) -> Option<Timestamp> {
-    let status = job.status.as_ref()?;
+fn recorded_end<K: JobKind>(job: &K) -> Option<Timestamp> {
+    let status = status_of(job)?;
     let ended = [ConditionType::Complete, ConditionType::Failed].iter().any(|kind| is_true(&status.conditions, *kind));
     let at = status.completion_time.as_ref().map_or(Timestamp::MIN, |time| time.0);
     ended.then_some(at)
 }
 
-fn halt(job: &IngestionJob, run: &Run) -> Halt {
-    match job.spec.queue_name {
+fn halt<K: JobKind>(job: &K, run: &Run) -> Halt {
+    match job.options().queue_name {
         Some(_) => Halt::Delete(run.job.clone()),
         None => Halt::Suspend(run.job.clone()),
     }
 }
 
 /// Starts a run unless something stands against it.
-fn start(job: &IngestionJob, seen: &Observation, config: &AiWorkers, number: RunNumber, how: Launch) -> Plan {
-    if job.spec.suspend {
+fn start<K: JobKind>(job: &K, seen: &Observation, config: &AiWorkers, number: RunNumber, how: Launch) -> Plan {
+    if job.options().suspend {
         return Plan::Suspended { halt: None, stopping: false };
     }
     if !config.enabled {
@@ -243,8 +244,8 @@ fn start(job: &IngestionJob, seen: &Observation, config: &AiWorkers, number: Run
 }
 
 /// What follows a run that came to its end.
-fn after(
-    job: &IngestionJob,
+fn after<K: JobKind>(
+    job: &K,
     seen: &Observation,
     config: &AiWorkers,
     now: Timestamp,
@@ -257,11 +258,11 @@ fn after(
     };
     if tally.counts.failures.retrying > 0 {
         // a report that does not say when: the policy's first wait does
-        let wait = jiff::SignedDuration::from_secs(job.spec.failure_policy.backoff_base_seconds.into());
+        let wait = jiff::SignedDuration::from_secs(job.options().failure_policy.backoff_base_seconds.into());
         let due = tally.next_retry.or_else(|| ended.checked_add(wait).ok()).unwrap_or(ended);
         let at = sweep_at(due, config.dlq_check_interval);
         if at > now {
-            return if job.spec.suspend {
+            return if job.options().suspend {
                 Plan::Suspended { halt: None, stopping: false }
             } else {
                 Plan::RetryPending { at, retrying: tally.counts.failures.retrying }
@@ -276,8 +277,8 @@ fn after(
 }
 
 /// A run whose report is lost is made again: what is unchanged is skipped, and the new report is a true one.
-fn unreported(
-    job: &IngestionJob,
+fn unreported<K: JobKind>(
+    job: &K,
     seen: &Observation,
     config: &AiWorkers,
     now: Timestamp,
@@ -315,7 +316,7 @@ fn unreported(
     }
 }
 
-/// The first tick of the sweep's clock at which a document that is due then has become so.
+/// The first tick of the sweep's clock at which an item that is due then has become so.
 #[must_use]
 pub fn sweep_at(due: Timestamp, interval_seconds: u32) -> Timestamp {
     let interval = i64::from(interval_seconds.max(1));

@@ -10,9 +10,11 @@ use crate::{
     config::AiWorkers,
     controller::{
         ControllerError,
-        ingestion_job::{
-            observe::{Missing, Observation, Obstacle, ReferenceKind},
+        job::{
+            kind::status_of,
+            observe::{Observation, Obstacle},
             plan::{Plan, plan},
+            references::Reference,
             status::{project, transition},
         },
         pods,
@@ -28,16 +30,17 @@ fn shown(job: &IngestionJob, seen: &Observation, now: i64) -> IngestionJobStatus
 /// The conditions that are True, and the reason of all.
 fn told(status: &IngestionJobStatus) -> (Vec<&str>, &str) {
     let holds: Vec<&str> = status
+        .job
         .conditions
         .iter()
         .filter(|condition| condition.status == "True")
         .map(|condition| condition.type_.as_str())
         .collect();
-    (holds, status.conditions[0].reason.as_str())
+    (holds, status.job.conditions[0].reason.as_str())
 }
 
 fn complete_condition(status: &IngestionJobStatus) -> &Condition {
-    condition(&status.conditions, ConditionType::Complete).unwrap()
+    condition(&status.job.conditions, ConditionType::Complete).unwrap()
 }
 
 fn at_work(pod_state: Value) -> Run {
@@ -64,16 +67,16 @@ fn conditions(
     #[case] reason: &str,
 ) {
     let status = shown(&job(spec), &seen(runs), 70);
-    assert_eq!(status.state, Some(state));
+    assert_eq!(status.job.state, Some(state));
     assert_eq!(told(&status), (holds.to_vec(), reason));
-    let types: Vec<&str> = status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
+    let types: Vec<&str> = status.job.conditions.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(types, ["Complete", "Failed", "Suspended", "Reconciling", "Stalled"]);
-    assert!(status.conditions.iter().all(|condition| condition.observed_generation == Some(1)));
+    assert!(status.job.conditions.iter().all(|condition| condition.observed_generation == Some(1)));
 }
 
 #[test]
 fn a_missing_config_map_is_named_with_its_field_and_the_fix() {
-    let missing = Missing { kind: ReferenceKind::ConfigMap, name: "guides".to_owned() };
+    let missing = Reference::config_map("guides", "spec.source.configMap.name");
     let seen = Observation { obstacle: Some(Obstacle::Missing(missing)), ..Default::default() };
     let status = shown(&from_config_map(), &seen, 1);
     assert_eq!(told(&status), (vec!["Stalled"], "ConfigMapNotFound"));
@@ -88,13 +91,13 @@ fn live_progress_is_shown_with_pace_and_heartbeat() {
     let mut run = run(&kube_job("handbook-r1", 1, false, active()), &[running("handbook-r1")]);
     run.progress = Some(progress("handbook-r1", 30, 120));
     let status = shown(&job(json!({})), &seen(vec![run]), 52);
-    assert_eq!(status.state, Some(State::Running));
-    assert_eq!(status.progress.as_deref(), Some("30/120"));
+    assert_eq!(status.job.state, Some(State::Running));
+    assert_eq!(status.job.progress.as_deref(), Some("30/120"));
     assert_eq!(status.chunks_created, Some(8));
-    assert_eq!(status.last_heartbeat_time.unwrap().0, at(50));
-    assert_eq!(status.estimated_completion_time.unwrap().0, at(170), "40 s for 30 documents: 160 s for 120");
-    assert_eq!(status.start_time.unwrap().0, at(5));
-    assert_eq!(status.duration.as_deref(), Some("47s"));
+    assert_eq!(status.job.last_heartbeat_time.unwrap().0, at(50));
+    assert_eq!(status.job.estimated_completion_time.unwrap().0, at(170), "40 s for 30 documents: 160 s for 120");
+    assert_eq!(status.job.start_time.unwrap().0, at(5));
+    assert_eq!(status.job.duration.as_deref(), Some("47s"));
     assert_eq!(status.collection.as_deref(), Some("handbook"));
 }
 
@@ -106,9 +109,9 @@ fn a_silent_worker_leaves_what_was_known() {
     let mut job = job(json!({}));
     job.status = Some(shown(&job, &seen(vec![loud]), 52));
     let status = shown(&job, &seen(vec![silent]), 80);
-    assert_eq!(status.state, Some(State::Running));
-    assert_eq!(status.progress.as_deref(), Some("30/120"));
-    assert_eq!(status.last_heartbeat_time.unwrap().0, at(50));
+    assert_eq!(status.job.state, Some(State::Running));
+    assert_eq!(status.job.progress.as_deref(), Some("30/120"));
+    assert_eq!(status.job.last_heartbeat_time.unwrap().0, at(50));
 }
 
 #[test]
@@ -124,16 +127,16 @@ fn the_end_is_recorded_once_and_follows_edits() {
     let mut job = job(json!({}));
     let runs = seen(vec![ended(&report("handbook-r1", 3, [0, 1, 0]))]);
     let status = shown(&job, &runs, 65);
-    assert_eq!(status.progress.as_deref(), Some("4/4"));
+    assert_eq!(status.job.progress.as_deref(), Some("4/4"));
     assert_eq!(status.documents.as_ref().map(|documents| (documents.done, documents.failed)), Some((3, 1)));
-    assert_eq!(status.completion_time.as_ref().unwrap().0, at(65));
-    assert_eq!(status.duration.as_deref(), Some("1m00s"));
+    assert_eq!(status.job.completion_time.as_ref().unwrap().0, at(65));
+    assert_eq!(status.job.duration.as_deref(), Some("1m00s"));
     job.status = Some(status.clone());
     job.metadata.generation = Some(2);
     let edited = shown(&job, &seen(vec![]), 900);
-    assert_eq!(edited.observed_generation, Some(2));
-    assert!(edited.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
-    assert_eq!(edited.completion_time, status.completion_time);
+    assert_eq!(edited.job.observed_generation, Some(2));
+    assert!(edited.job.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
+    assert_eq!(edited.job.completion_time, status.job.completion_time);
     assert_eq!(told(&edited), (vec!["Complete"], "CompletedWithFailures"));
 }
 
@@ -145,7 +148,7 @@ fn a_refused_key_fails_and_stalls() {
         .unwrap();
     let failed = kube_job("handbook-r1", 1, false, failed("PodFailurePolicy", "exit code 77"));
     let status = shown(&job(json!({})), &seen(vec![run(&failed, &[crashed("handbook-r1", 77, "Error", &said)])]), 70);
-    assert_eq!(status.state, Some(State::Failed));
+    assert_eq!(status.job.state, Some(State::Failed));
     assert_eq!(told(&status), (vec!["Failed", "Stalled"], "CredentialsRefused"));
     assert_eq!(complete_condition(&status).message, "401 from https://x");
 }
@@ -159,20 +162,20 @@ fn a_step_that_fails_is_told() {
     let status = project(&job, &seen(vec![]), &plan, Some(&error), at(1));
     assert_eq!(told(&status), (vec!["Reconciling"], "QuotaExceeded"));
     assert_eq!(complete_condition(&status).message, "the Kubernetes API: exceeded quota: small; it is tried again");
-    assert!(transition(&job, &status).unwrap().warning);
+    assert!(transition(status_of(&job), &status.job).unwrap().warning);
 }
 
 #[test]
 fn positions_and_retry_times_go_with_their_plan() {
     let mut job = job(json!({}));
     let queued = project(&job, &seen(vec![]), &Plan::Queued { position: 2 }, None, at(1));
-    assert_eq!((queued.state, queued.queue_position), (Some(State::Queued), Some(2)));
+    assert_eq!((queued.job.state, queued.job.queue_position), (Some(State::Queued), Some(2)));
     job.status = Some(queued);
     let waiting = shown(&job, &seen(vec![ended(&report("handbook-r1", 3, [1, 0, 0]))]), 70);
-    assert_eq!(waiting.queue_position, None);
-    assert_eq!(waiting.next_retry_time.as_ref().unwrap().0, at(120));
+    assert_eq!(waiting.job.queue_position, None);
+    assert_eq!(waiting.job.next_retry_time.as_ref().unwrap().0, at(120));
     job.status = Some(waiting);
-    assert_eq!(shown(&job, &seen(vec![ended(&report("handbook-r1", 4, [0, 0, 0]))]), 70).next_retry_time, None);
+    assert_eq!(shown(&job, &seen(vec![ended(&report("handbook-r1", 4, [0, 0, 0]))]), 70).job.next_retry_time, None);
 }
 
 #[test]
@@ -180,7 +183,7 @@ fn each_transition_is_one_event() {
     let mut job = job(json!({}));
     let mut tell = |runs: Vec<Run>, now| {
         let status = shown(&job, &seen(runs), now);
-        let event = transition(&job, &status).map(|event| (event.reason, event.warning));
+        let event = transition(status_of(&job), &status.job).map(|event| (event.reason, event.warning));
         job.status = Some(status);
         event
     };

@@ -4,11 +4,11 @@ use k8s_openapi::{
     api::{batch::v1::Job, core::v1::PersistentVolumeClaim},
     apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
-use kube::{Api, Resource, ResourceExt};
-use lexigram_api::resource::IngestionJob;
+use kube::{Api, ResourceExt};
 
 use super::{
     Context, build,
+    kind::JobKind,
     plan::{Halt, Launch, Plan, Start, Take},
 };
 use crate::{
@@ -17,9 +17,9 @@ use crate::{
 };
 
 /// Makes in the cluster what the plan says.
-pub(super) async fn act(
-    context: &Context,
-    job: &IngestionJob,
+pub(super) async fn act<K: JobKind>(
+    context: &Context<K>,
+    job: &K,
     namespace: &str,
     plan: &Plan,
 ) -> Result<(), ControllerError> {
@@ -27,15 +27,15 @@ pub(super) async fn act(
     let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);
     match plan {
         Plan::Start(Start { number, how: Launch::Create(take) }) => {
-            start(context, job, &number.job_name(&job.name_any()), take).await
+            start(context, job, &number.job_name(&job.name_any(), K::RUN_PREFIX), take).await
         }
         Plan::Start(Start { number, how: Launch::Resume }) => {
-            apply::set_suspend(&jobs, &number.job_name(&job.name_any()), false).await
+            apply::set_suspend(&jobs, &number.job_name(&job.name_any(), K::RUN_PREFIX), false).await
         }
         Plan::Suspended { halt: Some(Halt::Suspend(name)), .. } => apply::set_suspend(&jobs, name, true).await,
         Plan::Suspended { halt: Some(Halt::Delete(name)), .. } => apply::delete(&jobs, name, None).await,
         Plan::Expired => {
-            let objects: Api<IngestionJob> = Api::namespaced(client.clone(), namespace);
+            let objects: Api<K> = Api::namespaced(client.clone(), namespace);
             apply::delete(&objects, &job.name_any(), job.uid()).await
         }
         Plan::Deleting { .. }
@@ -55,22 +55,22 @@ pub(super) async fn act(
     }
 }
 
-async fn start(context: &Context, job: &IngestionJob, run: &str, take: &Take) -> Result<(), ControllerError> {
+async fn start<K: JobKind>(context: &Context<K>, job: &K, run: &str, take: &Take) -> Result<(), ControllerError> {
     let (client, settings) = (&context.shared.client, &context.shared.settings);
     let owner = owner(job)?;
-    if job.spec.store.embedded.is_some() {
+    if job.options().store.embedded.is_some() {
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &owner.namespace);
         if !apply::exists(&claims, STORE_CLAIM).await? {
             apply::create_unless_there(&claims, &build::store_claim(&owner.namespace, settings)).await?;
         }
     }
-    let work_spec = build::work_spec(&owner, &job.spec, run, take);
+    let work_spec = build::work_spec(job, &owner, run, take);
     apply::create(client, &build::config_map(&owner, &work_spec)?, &owner.uid).await?;
-    apply::create(client, &build::job(&owner, &job.spec, run, settings), &owner.uid).await
+    apply::create(client, &build::job(job, &owner, run, settings), &owner.uid).await
 }
 
 /// What children need to know of the job.
-pub(super) fn owner(job: &IngestionJob) -> Result<Owner, ControllerError> {
+pub(in crate::controller) fn owner<K: JobKind>(job: &K) -> Result<Owner, ControllerError> {
     let reference = job.controller_owner_ref(&()).ok_or(ControllerError::Incomplete("uid"))?;
     Ok(Owner {
         namespace: job.namespace().ok_or(ControllerError::Incomplete("namespace"))?,

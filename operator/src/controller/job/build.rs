@@ -1,0 +1,91 @@
+//! What a job needs in the cluster: work spec, ConfigMap, Job, store claim. Pure builders, no I/O.
+
+use k8s_openapi::{
+    api::{
+        batch::v1::Job,
+        core::v1::{ConfigMap, PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements},
+    },
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
+};
+use lexigram_api::contract::{CONTRACT_VERSION, Mode, STORE_PATH, StoreLocation, Task, WORK_SPEC_PATH, WorkSpec};
+
+use super::{kind::JobKind, plan::Take, provider};
+use crate::{
+    controller::worker_pod::{self, Owner, Work},
+    names::{MANAGED_BY, OPERATOR, STORE_CLAIM},
+    settings::Settings,
+};
+
+/// The embedding cache, which the collections of a namespace share. No collection has such a name.
+const CACHE: &str = "_embedding-cache.db";
+
+/// What the worker of one run is told to do.
+#[must_use]
+pub fn work_spec<K: JobKind>(job: &K, owner: &Owner, run: &str, take: &Take) -> WorkSpec {
+    let task = match take {
+        Take::Nothing => Task::Stub,
+        Take::Everything => job.task(owner, Mode::Full),
+        Take::Due(due_before) => job.task(owner, Mode::Retry { due_before: *due_before }),
+    };
+    WorkSpec { contract_version: CONTRACT_VERSION.to_owned(), run: run.to_owned(), task }
+}
+
+/// The file `name` of the namespace's embedded stores.
+#[must_use]
+pub fn store(name: &str) -> StoreLocation {
+    StoreLocation::Sqlite { path: format!("{STORE_PATH}/{name}.db"), cache: Some(format!("{STORE_PATH}/{CACHE}")) }
+}
+
+/// The ConfigMap that carries a work spec; it cannot change while pods of the run read it.
+///
+/// # Errors
+/// Only if the JSON serialiser fails, which the type gives it no cause for.
+pub fn config_map(owner: &Owner, work_spec: &WorkSpec) -> Result<ConfigMap, serde_json::Error> {
+    let file = WORK_SPEC_PATH.rsplit('/').next().unwrap_or(WORK_SPEC_PATH);
+    Ok(ConfigMap {
+        metadata: owner.metadata(&work_spec.run),
+        data: Some([(file.to_owned(), serde_json::to_string_pretty(work_spec)?)].into()),
+        immutable: Some(true),
+        ..Default::default()
+    })
+}
+
+/// The Job of one run.
+#[must_use]
+pub fn job<K: JobKind>(job: &K, owner: &Owner, run: &str, settings: &Settings) -> Job {
+    let options = job.options();
+    let mut mounts = job.mounts(owner);
+    mounts.extend(provider::mounts(&options.embedding));
+    let work = Work {
+        name: run,
+        overrides: &options.worker,
+        store: options.store.embedded.is_some(),
+        mounts,
+        deadline_seconds: options.active_deadline_seconds,
+        queue_name: options.queue_name.as_deref(),
+    };
+    worker_pod::job(owner, &work, settings)
+}
+
+/// The claim with the embedded stores of a namespace. It has no owner: nothing deletes it but a person.
+#[must_use]
+pub fn store_claim(namespace: &str, settings: &Settings) -> PersistentVolumeClaim {
+    PersistentVolumeClaim {
+        metadata: ObjectMeta {
+            name: Some(STORE_CLAIM.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            labels: Some([(MANAGED_BY.to_owned(), OPERATOR.to_owned())].into()),
+            ..Default::default()
+        },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+            resources: Some(VolumeResourceRequirements {
+                requests: Some([("storage".to_owned(), Quantity(settings.store_size.clone()))].into()),
+                limits: None,
+            }),
+            storage_class_name: settings.store_class.clone(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
