@@ -36,14 +36,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "lexigram.rules" -}}
 # watched, read anew where the watch is behind; deleted once ttlSecondsAfterFinished is over
 - apiGroups: [workers.lexigram.dev]
-  resources: [ingestionjobs]
+  resources: [embeddingbatches, ingestionjobs]
   verbs: [get, list, watch, delete]
 - apiGroups: [workers.lexigram.dev]
-  resources: [ingestionjobs/status]
+  resources: [embeddingbatches/status, ingestionjobs/status]
   verbs: [patch]
 # an owner reference that holds up the owner's deletion needs this where the API server checks it
 - apiGroups: [workers.lexigram.dev]
-  resources: [ingestionjobs/finalizers]
+  resources: [embeddingbatches/finalizers, ingestionjobs/finalizers]
   verbs: [update]
 # runs: created, suspended and resumed, deleted
 - apiGroups: [batch]
