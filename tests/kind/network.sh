@@ -6,5 +6,8 @@ use_engine
 docker network inspect "$NETWORK" > /dev/null 2>&1 \
   || docker network create "$NETWORK" --driver bridge --opt "com.docker.network.bridge.name=$NETWORK" \
        --opt com.docker.network.driver.mtu=1400 > /dev/null
+# the engine makes this chain with a network, and not where it finds the network again after the machine's restart
+iptables --numeric --list DOCKER-USER > /dev/null 2>&1 || iptables --new-chain DOCKER-USER
+iptables --check FORWARD --jump DOCKER-USER 2>/dev/null || iptables --insert FORWARD --jump DOCKER-USER
 reject=(DOCKER-USER --in-interface "$NETWORK" ! --out-interface "$NETWORK" --jump REJECT)
 iptables --check "${reject[@]}" 2>/dev/null || iptables --insert "${reject[@]}"

@@ -38,19 +38,17 @@ pub async fn base_release(client: &Client) -> Release {
     if first {
         release.until_no_operator(client).await;
     }
-    until_object(
-        Api::all(client.clone()),
-        "ingestionjobs.workers.lexigram.dev",
-        "is served",
-        |crd: &CustomResourceDefinition| {
+    for plural in ["embeddingbatches", "ingestionjobs"] {
+        let name = format!("{plural}.workers.lexigram.dev");
+        until_object(Api::all(client.clone()), &name, "is served", |crd: &CustomResourceDefinition| {
             let conditions = crd.status.as_ref()?.conditions.as_ref()?;
             conditions
                 .iter()
                 .any(|condition| condition.type_ == "Established" && condition.status == "True")
                 .then_some(())
-        },
-    )
-    .await;
+        })
+        .await;
+    }
     release
 }
 

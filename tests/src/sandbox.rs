@@ -9,11 +9,11 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, PostParams},
     core::NamespaceResourceScope,
     runtime::watcher::Config,
 };
-use lexigram_api::resource::{ConditionType, IngestionJob, State, condition};
+use lexigram_api::resource::{ConditionType, EmbeddingBatch, IngestionJob, State};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -21,16 +21,14 @@ use uuid::Uuid;
 use crate::{
     cluster::{self, kubectl},
     helm::{Release, base_release},
-    wait::{until, until_object},
+    objects::Objects,
+    wait::until,
 };
 
 /// Labels of the operator's pods.
 pub const OPERATORS: &str = "app.kubernetes.io/name=lexigram-operator";
 /// Labels of the pods of runs.
 pub const WORKERS: &str = "batch.kubernetes.io/job-name";
-
-/// Name of the suites as a field manager.
-const MANAGER: &str = "lexigram-tests";
 
 /// A random namespace.
 pub struct Sandbox {
@@ -100,8 +98,8 @@ impl Sandbox {
     fn show(&self) {
         println!("---- namespace {}", self.namespace);
         for arguments in [
-            "get ingestionjobs,jobs,pods,persistentvolumeclaims --output wide",
-            "get ingestionjobs --output yaml",
+            "get ingestionjobs,embeddingbatches,jobs,pods,persistentvolumeclaims --output wide",
+            "get ingestionjobs,embeddingbatches --output yaml",
             "get events --sort-by .metadata.creationTimestamp",
             "logs --selector app.kubernetes.io/name=lexigram-operator --tail 100",
             "logs --selector batch.kubernetes.io/job-name --tail 40 --prefix",
@@ -143,20 +141,26 @@ impl Sandbox {
         self.api::<K>().create(&PostParams::default(), object).await.unwrap()
     }
 
-    /// Creates the IngestionJob `name` as a user would write it.
-    pub async fn ingest(&self, name: &str, spec: Value) -> IngestionJob {
-        let manifest = json!({
-            "apiVersion": "workers.lexigram.dev/v1alpha1", "kind": "IngestionJob",
-            "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
-        });
-        let parameters = PatchParams::apply(MANAGER).validation_strict();
-        self.api().patch(name, &parameters, &Patch::Apply(manifest)).await.unwrap()
+    /// The IngestionJobs of the namespace.
+    #[must_use]
+    pub fn jobs(&self) -> Objects<IngestionJob> {
+        Objects::new(&self.client, &self.namespace)
     }
 
-    /// Changes an IngestionJob.
+    /// The EmbeddingBatches of the namespace.
+    #[must_use]
+    pub fn batches(&self) -> Objects<EmbeddingBatch> {
+        Objects::new(&self.client, &self.namespace)
+    }
+
+    /// Creates an IngestionJob, see [`Objects::apply`].
+    pub async fn ingest(&self, name: &str, spec: Value) -> IngestionJob {
+        self.jobs().apply(name, spec).await
+    }
+
+    /// Changes an IngestionJob, see [`Objects::change`].
     pub async fn change(&self, name: &str, spec: Value) -> IngestionJob {
-        let patch = Patch::Merge(json!({"spec": spec}));
-        self.api().patch(name, &PatchParams::default(), &patch).await.unwrap()
+        self.jobs().change(name, spec).await
     }
 
     /// Creates a ConfigMap from file names and contents.
@@ -167,25 +171,19 @@ impl Sandbox {
         self.create(&map).await;
     }
 
-    /// Waits for an IngestionJob until `found` makes something of it.
+    /// Waits for an IngestionJob, see [`Objects::until`].
     pub async fn until_job<T>(&self, name: &str, what: &str, found: impl FnMut(&IngestionJob) -> Option<T>) -> T {
-        until_object(self.api(), name, what, found).await
+        self.jobs().until(name, what, found).await
     }
 
-    /// Waits until a condition of an IngestionJob is True.
+    /// Waits for a condition of an IngestionJob, see [`Objects::until_true`].
     pub async fn until_true(&self, name: &str, kind: ConditionType) -> IngestionJob {
-        let what = format!("is {}", kind.as_str());
-        self.until_job(name, &what, |job| (condition_of(job, kind)?.status == "True").then(|| job.clone())).await
+        self.jobs().until_true(name, kind).await
     }
 
-    /// Waits until an IngestionJob is in that state, for that reason.
+    /// Waits for a state of an IngestionJob, see [`Objects::until_state`].
     pub async fn until_state(&self, name: &str, state: State, reason: &str) -> IngestionJob {
-        let what = format!("is {} because of {reason}", state.as_str());
-        self.until_job(name, &what, |job| {
-            let current = condition_of(job, ConditionType::Complete)?;
-            (job.status.as_ref()?.state == Some(state) && current.reason == reason).then(|| job.clone())
-        })
-        .await
+        self.jobs().until_state(name, state, reason).await
     }
 
     /// Waits until a run has ingested some documents and has a fifth or more left to do.
@@ -199,9 +197,7 @@ impl Sandbox {
 
     /// Waits until an IngestionJob is no longer there.
     pub async fn until_gone(&self, name: &str) {
-        let config = Config::default().fields(&format!("metadata.name={name}"));
-        until(self.api::<IngestionJob>(), config, &format!("{name} is gone"), |jobs| jobs.is_empty().then_some(()))
-            .await;
+        self.jobs().until_gone(name).await;
     }
 
     /// Waits until no worker of a job is there.
@@ -219,13 +215,4 @@ impl Sandbox {
             pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.unwrap();
         }
     }
-}
-
-/// A condition of a job.
-#[must_use]
-pub fn condition_of(
-    job: &IngestionJob,
-    kind: ConditionType,
-) -> Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
-    condition(&job.status.as_ref()?.conditions, kind)
 }

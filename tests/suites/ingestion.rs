@@ -15,7 +15,7 @@ fn files(files: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
 }
 
 fn failures(job: &IngestionJob) -> &[ItemFailure] {
-    &job.status.as_ref().unwrap().failures
+    &job.status.as_ref().unwrap().job.failures
 }
 
 /// Done, failed, skipped and deleted documents.
@@ -43,10 +43,10 @@ fn inline_documents_are_found_by_their_meaning() {
         let job = it.until_true("pets", ConditionType::Complete).await;
         assert_eq!((counts(&job), reason(&job)), ([3, 0, 0, 0], "Completed"));
         let status = job.status.unwrap();
-        assert_eq!((status.progress.as_deref(), status.collection.as_deref()), (Some("3/3"), Some("pets")));
+        assert_eq!((status.job.progress.as_deref(), status.collection.as_deref()), (Some("3/3"), Some("pets")));
         assert_eq!(status.chunks_created, Some(3));
-        assert!(status.tokens > Some(30) && status.bytes > Some(200), "{status:?}");
-        assert!(status.completion_time.is_some() && status.duration.is_some() && status.queue_position.is_none());
+        assert!(status.job.tokens > Some(30) && status.bytes > Some(200), "{status:?}");
+        assert!(status.job.completion_time.is_some() && status.job.duration.is_some() && status.job.queue_position.is_none());
 
         // no question shares a word with its answer
         for (question, document) in [

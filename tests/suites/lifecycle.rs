@@ -30,7 +30,7 @@ async fn long_work(it: &Sandbox) -> Value {
 }
 
 fn position(job: &IngestionJob) -> Option<i32> {
-    job.status.as_ref()?.queue_position
+    job.status.as_ref()?.job.queue_position
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn jobs_beyond_the_limit_wait_by_priority_and_then_by_age() {
         it.change("first", json!({"suspend": true})).await;
         let second = it.until_true("second", ConditionType::Complete).await;
         let urgent = it.until_true("urgent", ConditionType::Complete).await;
-        let began = |job: IngestionJob| job.status.unwrap().start_time.unwrap().0;
+        let began = |job: IngestionJob| job.status.unwrap().job.start_time.unwrap().0;
         assert!(began(second) <= began(urgent), "the job with the higher priority began later");
     });
 }
@@ -106,7 +106,7 @@ fn the_deadline_stops_the_work() {
         let failed = condition_of(&job, ConditionType::Failed).unwrap();
         assert_eq!(failed.reason, "DeadlineExceeded");
         assert!(failed.message.contains("spec.activeDeadlineSeconds"), "{}", failed.message);
-        assert_eq!(job.status.as_ref().unwrap().state, Some(State::Failed));
+        assert_eq!(job.status.as_ref().unwrap().job.state, Some(State::Failed));
         let running = |pods: &[&Pod]| {
             let over = |pod: &&Pod| {
                 ["Succeeded", "Failed"]

@@ -1,14 +1,15 @@
-//! What the API server accepts, refuses and fills in, by the schema and rules of the CRD. No operator is needed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+//! `IngestionJob`s.
 
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{Patch, PatchParams},
     core::Request,
 };
 use lexigram_api::resource::IngestionJob;
 use lexigram_tests::{Sandbox, bare, kubectl};
 use serde_json::{Value, json};
+
+use super::asked;
 
 /// Lays `over` upon the smallest useful spec; null takes a key away.
 fn spec(over: Value) -> Value {
@@ -30,24 +31,12 @@ fn inline(names: &[&str]) -> Value {
     source(json!({"inline": names.iter().map(|name| json!({"name": name, "text": "Hello."})).collect::<Vec<_>>()}))
 }
 
-/// Asks the API server for a creation, as `kubectl create --dry-run=server` does: strictly, and without effect.
 async fn create(it: &Sandbox, name: &str, spec: Value) -> Result<Value, String> {
-    let manifest = json!({
-        "apiVersion": "workers.lexigram.dev/v1alpha1", "kind": "IngestionJob",
-        "metadata": {"name": name, "namespace": it.namespace}, "spec": spec,
-    });
-    let url = format!("/apis/workers.lexigram.dev/v1alpha1/namespaces/{}/ingestionjobs", it.namespace);
-    let parameters = PostParams { dry_run: true, ..Default::default() };
-    let mut request = Request::new(&url).create(&parameters, manifest.to_string().into_bytes()).unwrap();
-    *request.uri_mut() = format!("{}&fieldValidation=Strict", request.uri()).parse().unwrap();
-    it.client.request::<Value>(request).await.map_err(|error| error.to_string())
+    asked::create::<IngestionJob>(it, name, spec).await
 }
 
-/// Asks the API server for a change, without effect.
 async fn change(it: &Sandbox, name: &str, spec: Value) -> Result<IngestionJob, String> {
-    let parameters = PatchParams { dry_run: true, ..Default::default() }.validation_strict();
-    let patch = Patch::Merge(json!({"spec": spec}));
-    it.api().patch(name, &parameters, &patch).await.map_err(|error| error.to_string())
+    asked::change(it, name, spec).await
 }
 
 #[test]
@@ -239,7 +228,7 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
         (
             "no provider",
             spec(json!({"embedding": {}})),
-            &["spec.embedding: set exactly one provider; the one available is 'embedded'"],
+            &["spec.embedding: set exactly one provider, embedded or openAI"],
         ),
         (
             "an unfit model",
@@ -383,7 +372,9 @@ fn what_is_left_out_has_its_default() {
             "sync": "Append",
             "parsing": {"documentTimeoutSeconds": 120, "maxDocumentBytes": 67_108_864},
             "chunking": {"strategy": "Auto", "maxTokens": 256, "overlapTokens": 32},
-            "embedding": {"embedded": {"model": "all-MiniLM-L6-v2"}},
+            "embedding": {
+                "embedded": {"model": "all-MiniLM-L6-v2"}, "truncate": false, "onModelChange": "Refuse",
+            },
             "store": {"embedded": {}},
             "parallelism": 1,
             "priority": 0,

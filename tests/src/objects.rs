@@ -1,0 +1,112 @@
+//! The objects of one kind in a namespace: applied as users do it, and watched until they are as expected. Creates and
+//! reads objects.
+
+use std::{fmt::Debug, marker::PhantomData};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
+    Api, Client, Resource,
+    api::{Patch, PatchParams},
+    core::NamespaceResourceScope,
+    runtime::watcher::Config,
+};
+use lexigram_api::resource::{ConditionType, EmbeddingBatch, IngestionJob, JobStatus, State, condition};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::wait::{until, until_object};
+
+/// Name of the suites as a field manager.
+const MANAGER: &str = "lexigram-tests";
+
+/// A kind of job.
+pub trait Job:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Send
+    + Serialize
+    + DeserializeOwned
+    + 'static
+{
+    /// What every kind of job shows.
+    fn job_status(&self) -> Option<&JobStatus>;
+}
+
+impl Job for IngestionJob {
+    fn job_status(&self) -> Option<&JobStatus> {
+        self.status.as_ref().map(|status| &status.job)
+    }
+}
+
+impl Job for EmbeddingBatch {
+    fn job_status(&self) -> Option<&JobStatus> {
+        self.status.as_ref().map(|status| &status.job)
+    }
+}
+
+/// The objects of one kind in a namespace.
+pub struct Objects<K> {
+    client: Client,
+    namespace: String,
+    kind: PhantomData<K>,
+}
+
+impl<K: Job> Objects<K> {
+    pub(crate) fn new(client: &Client, namespace: &str) -> Self {
+        Self { client: client.clone(), namespace: namespace.to_owned(), kind: PhantomData }
+    }
+
+    fn api(&self) -> Api<K> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates the object `name` as a user would write it.
+    pub async fn apply(&self, name: &str, spec: Value) -> K {
+        let manifest = json!({
+            "apiVersion": K::api_version(&()), "kind": K::kind(&()),
+            "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
+        });
+        let parameters = PatchParams::apply(MANAGER).validation_strict();
+        self.api().patch(name, &parameters, &Patch::Apply(manifest)).await.unwrap()
+    }
+
+    /// Changes an object.
+    pub async fn change(&self, name: &str, spec: Value) -> K {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.api().patch(name, &PatchParams::default(), &patch).await.unwrap()
+    }
+
+    /// Waits for an object until `found` makes something of it.
+    pub async fn until<T>(&self, name: &str, what: &str, found: impl FnMut(&K) -> Option<T>) -> T {
+        until_object(self.api(), name, what, found).await
+    }
+
+    /// Waits until a condition of an object is True.
+    pub async fn until_true(&self, name: &str, kind: ConditionType) -> K {
+        let what = format!("is {}", kind.as_str());
+        self.until(name, &what, |job| (condition_of(job, kind)?.status == "True").then(|| job.clone())).await
+    }
+
+    /// Waits until an object is in that state, for that reason.
+    pub async fn until_state(&self, name: &str, state: State, reason: &str) -> K {
+        let what = format!("is {} because of {reason}", state.as_str());
+        self.until(name, &what, |job| {
+            let current = condition_of(job, ConditionType::Complete)?;
+            (job.job_status()?.state == Some(state) && current.reason == reason).then(|| job.clone())
+        })
+        .await
+    }
+
+    /// Waits until an object is no longer there.
+    pub async fn until_gone(&self, name: &str) {
+        let config = Config::default().fields(&format!("metadata.name={name}"));
+        until(self.api(), config, &format!("{name} is gone"), |jobs| jobs.is_empty().then_some(())).await;
+    }
+}
+
+/// A condition of a job.
+#[must_use]
+pub fn condition_of<K: Job>(job: &K, kind: ConditionType) -> Option<&Condition> {
+    condition(&job.job_status()?.conditions, kind)
+}
