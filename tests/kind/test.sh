@@ -15,7 +15,8 @@ trap summary EXIT
 "$KIND_DIR/tools.sh" kubectl helm
 eval "$("$KIND_DIR/env.sh")"
 LEXIGRAM_MODELS=$(dirname "$("$REPO/worker-image/model.sh")")
-export LEXIGRAM_MODELS LEXIGRAM_OPERATOR_IMAGE=lexigram-operator:dev LEXIGRAM_WORKER_IMAGE=lexigram-worker:dev
+LEXIGRAM_PYTHON=$("$KIND_DIR/python.sh")
+export LEXIGRAM_MODELS LEXIGRAM_PYTHON LEXIGRAM_OPERATOR_IMAGE=lexigram-operator:dev LEXIGRAM_WORKER_IMAGE=lexigram-worker:dev
 
 cd "$REPO"
 say '==> Run the tests: cargo test'

@@ -41,20 +41,28 @@ pub struct FaultServer {
     task: JoinHandle<()>,
 }
 
+/// An address of this machine, with any free port, at which pods reach a server.
+///
+/// # Panics
+/// If no node of the cluster can be reached from here.
+pub async fn address(client: &Client) -> SocketAddr {
+    let nodes = Api::<Node>::all(client.clone()).list(&Default::default()).await.unwrap();
+    let addresses = nodes.items.iter().filter_map(|node| node.status.as_ref()?.addresses.as_ref()).flatten();
+    let mut internal = addresses.filter(|address| address.type_ == "InternalIP");
+    let node: IpAddr = internal.next().expect("no node has an InternalIP").address.parse().unwrap();
+    // no packet is sent: this only asks which of our addresses the way to the node begins at
+    let probe = UdpSocket::bind("0.0.0.0:0").unwrap();
+    probe.connect((node, 9)).unwrap();
+    (probe.local_addr().unwrap().ip(), 0).into()
+}
+
 impl FaultServer {
     /// Starts a server that pods reach.
     ///
     /// # Panics
-    /// If no node of the cluster can be reached from here, or no port be had.
+    /// As [`address`].
     pub async fn start(client: &Client) -> Self {
-        let nodes = Api::<Node>::all(client.clone()).list(&Default::default()).await.unwrap();
-        let addresses = nodes.items.iter().filter_map(|node| node.status.as_ref()?.addresses.as_ref()).flatten();
-        let mut internal = addresses.filter(|address| address.type_ == "InternalIP");
-        let node: IpAddr = internal.next().expect("no node has an InternalIP").address.parse().unwrap();
-        // no packet is sent: this only asks which of our addresses the way to the node begins at
-        let probe = UdpSocket::bind("0.0.0.0:0").unwrap();
-        probe.connect((node, 9)).unwrap();
-        let listener = TcpListener::bind((probe.local_addr().unwrap().ip(), 0)).await.unwrap();
+        let listener = TcpListener::bind(address(client).await).await.unwrap();
         let (address, script) = (listener.local_addr().unwrap(), Script::default());
         let router = Router::new().fallback(answer).with_state(Arc::clone(&script));
         let task = tokio::spawn(async move {

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod claim;
 mod cluster;
 pub mod corpus;
 mod fault_server;
@@ -17,7 +18,7 @@ mod store;
 mod wait;
 
 pub use cluster::{ProgramError, kubectl};
-pub use fault_server::{Answer, FaultServer};
+pub use fault_server::{Answer, FaultServer, address};
 pub use files::fixture;
 pub use helm::{Release, base_release};
 pub use objects::{Job, Objects, condition_of};

@@ -75,6 +75,19 @@ impl Sandbox {
         }
     }
 
+    /// Checks that a collection holds `count` rows of batches: as many vectors, in ranges that are all done.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn assert_rows(&self, collection: &str, count: i64) {
+        let ranges = self.documents(collection).await;
+        assert!(ranges.iter().all(|range| range.state == "Done"), "{ranges:?}");
+        assert_eq!(ranges.iter().map(|range| range.chunks).sum::<i64>(), count, "{ranges:?}");
+        let hits = self.search(collection, "anything", 100).await;
+        let ids: BTreeSet<_> = hits.iter().map(|hit| &hit.document).collect();
+        assert_eq!(ids.len(), hits.len(), "a row is there twice: {hits:?}");
+    }
+
     async fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> T {
         let name = format!("ask-{}", Uuid::new_v4().simple());
         let pod = json!({

@@ -125,41 +125,6 @@ fn a_text_of_200_megabytes_is_refused_and_the_others_stay() {
     });
 }
 
-/// Makes the claim `name` and writes files into it, with the shell of the image that the cluster's own provisioner uses
-/// for its volumes: ours have no shell.
-async fn fill_claim(it: &Sandbox, name: &str, script: &str) {
-    let claim = json!({"metadata": {"name": name}, "spec": {
-        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "64Mi"}},
-    }});
-    it.create::<PersistentVolumeClaim>(&serde_json::from_value(claim).unwrap()).await;
-    let helper = [
-        "--namespace",
-        "local-path-storage",
-        "get",
-        "configmap",
-        "local-path-config",
-        "--output",
-        "jsonpath={.data.helperPod\\.yaml}",
-    ];
-    let helper = kubectl(&helper).unwrap();
-    let image = helper.lines().find_map(|line| line.trim().strip_prefix("image: ")).unwrap();
-    let pod = json!({"metadata": {"name": "fill"}, "spec": {
-        "restartPolicy": "Never",
-        "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [{
-            "name": "fill", "image": image, "imagePullPolicy": "IfNotPresent", "command": ["/bin/sh", "-euc", script],
-            "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-            "volumeMounts": [{"name": "files", "mountPath": "/files"}],
-        }],
-        "volumes": [{"name": "files", "persistentVolumeClaim": {"claimName": name}}],
-    }});
-    it.create::<Pod>(&serde_json::from_value(pod).unwrap()).await;
-    until_object(it.api(), "fill", "has written", |pod: &Pod| {
-        (pod.status.as_ref()?.phase.as_deref() == Some("Succeeded")).then_some(())
-    })
-    .await;
-}
-
 #[test]
 fn a_folder_of_a_claim_with_awkward_names_is_ingested() {
     sandbox(json!({}), async |it| {
@@ -169,7 +134,8 @@ fn a_folder_of_a_claim_with_awkward_names_is_ingested() {
             echo 'Kept out.' > '/files/docs/old papers/draft.txt'
             echo 'Not in the folder.' > /files/other.txt
             : > '/files/docs/nothing\nat all.txt'";
-        fill_claim(it, "papers", script).await;
+        it.claim("papers").await;
+        it.shell("papers", script).await;
         it.ingest("papers", json!({"source": {
             "persistentVolumeClaim": {"claimName": "papers", "path": "docs"}, "include": ["**/*.{md,txt}", "*.{md,txt}"], "exclude": ["old papers/**"],
         }})).await;

@@ -1,0 +1,59 @@
+//! Files on claims: a shell in a pod that mounts one. Creates claims and pods.
+
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, LogParams},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{cluster::kubectl, sandbox::Sandbox, wait::until_object};
+
+impl Sandbox {
+    /// Makes a claim.
+    pub async fn claim(&self, name: &str) {
+        let claim = json!({"metadata": {"name": name}, "spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "64Mi"}},
+        }});
+        self.create::<PersistentVolumeClaim>(&serde_json::from_value(claim).unwrap()).await;
+    }
+
+    /// Runs a shell script with the claim at `/files`, and returns what it prints. The shell is that of the image that the
+    /// cluster's own provisioner uses: the only one that is on every node.
+    pub async fn shell(&self, claim: &str, script: &str) -> String {
+        let helper = [
+            "--namespace",
+            "local-path-storage",
+            "get",
+            "configmap",
+            "local-path-config",
+            "--output",
+            "jsonpath={.data.helperPod\\.yaml}",
+        ];
+        let helper = kubectl(&helper).unwrap();
+        let image = helper.lines().find_map(|line| line.trim().strip_prefix("image: ")).unwrap();
+        let name = format!("shell-{}", Uuid::new_v4().simple());
+        let pod = json!({"metadata": {"name": name}, "spec": {
+            "restartPolicy": "Never",
+            "securityContext": {
+                "runAsNonRoot": true, "runAsUser": 65532, "fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [{
+                "name": "shell", "image": image, "imagePullPolicy": "IfNotPresent", "command": ["/bin/sh", "-euc", script],
+                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+                "volumeMounts": [{"name": "files", "mountPath": "/files"}],
+            }],
+            "volumes": [{"name": "files", "persistentVolumeClaim": {"claimName": claim}}],
+        }});
+        let pod = self.create::<Pod>(&serde_json::from_value(pod).unwrap()).await;
+        let phase = until_object(self.api(), &name, "has ended", |pod: &Pod| {
+            pod.status.as_ref()?.phase.clone().filter(|phase| phase == "Succeeded" || phase == "Failed")
+        })
+        .await;
+        let said = self.api::<Pod>().logs(&name, &LogParams::default()).await.unwrap();
+        assert_eq!(phase, "Succeeded", "{script}: {said}");
+        self.api::<Pod>().delete(&pod.name_any(), &DeleteParams::default()).await.unwrap();
+        said
+    }
+}
