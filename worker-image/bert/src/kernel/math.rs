@@ -25,7 +25,7 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(p), exponent))
 }
 
-/// The error function, absolute error below 3e-7.
+/// The error function, absolute error below 5e-7.
 #[inline(always)]
 pub(crate) fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // beyond 4 it is 1 in single precision
@@ -104,7 +104,7 @@ pub(crate) mod tests {
                 assert!((f64::from(*found) / exact - 1.0).abs() < 2e-7, "exp {x}: {found}");
             }
             for (x, found) in small.iter().zip(&erfs) {
-                assert!((f64::from(*found) - exact_erf(f64::from(*x))).abs() < 3e-7, "erf {x}: {found}");
+                assert!((f64::from(*found) - exact_erf(f64::from(*x))).abs() < 5e-7, "erf {x}: {found}");
             }
             let mut ends = vec![f32::NEG_INFINITY, -1000.0, -88.0, 0.0, 0.0, 0.0, 0.0, 0.0];
             arch.dispatch(Both(&mut ends, &mut []));
