@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Tokens that go through the feed-forward layers at a time: their intermediate numbers stay in the caches.
-const FEED: usize = 192;
+const FEED: usize = 240;
 
 /// Memory of a thread, kept from pass to pass.
 #[derive(Default)]

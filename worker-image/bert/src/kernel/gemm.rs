@@ -11,8 +11,9 @@ use super::activation::Activation;
 pub(crate) const PANEL: usize = 16;
 /// Rows of a tile: with 2 registers a row, 12 sums are enough to keep both FMA units of a core busy.
 const TILE: usize = 6;
-/// Rows of the left side that meet a panel before the next panel is read: they stay in the second-level cache.
-const BLOCK: usize = 16 * TILE;
+/// Rows of the left side that meet a panel before the next panel is read. About as many as the second-level cache
+/// holds: with fewer, the weights, which no cache holds whole, are read from memory more often.
+const BLOCK: usize = 40 * TILE;
 
 /// Panels of a matrix `[k, n]`: for each 16 columns `k` rows of 16 numbers, zeros where there is no column.
 #[derive(Clone, Copy)]
