@@ -12,8 +12,10 @@ use crate::{
     weights::{Bert, Dense, Layer, Norm},
 };
 
-/// Tokens that go through the feed-forward layers at a time: their intermediate numbers stay in the caches.
-const FEED: usize = 240;
+/// Tokens that go through the feed-forward layers at a time, and how many of their intermediate numbers: both sides of
+/// either product then stay in the second-level cache.
+const FEED: usize = 144;
+const MIDDLE: usize = 384;
 
 /// Memory of a thread, kept from pass to pass.
 #[derive(Default)]
@@ -24,7 +26,7 @@ pub(crate) struct Buffers {
     qkv: Vec<f32>,
     /// `[tokens, hidden]`
     attended: Vec<f32>,
-    /// `[FEED, intermediate]`
+    /// `[FEED, MIDDLE]`
     middle: Vec<f32>,
     scratch: Scratch,
 }
@@ -48,7 +50,7 @@ impl Pass<'_> {
         states.resize(tokens * hidden, 0.0);
         qkv.resize(tokens * 3 * hidden, 0.0);
         attended.resize(tokens * hidden, 0.0);
-        middle.resize(FEED * self.bert.intermediate, 0.0);
+        middle.resize(FEED * MIDDLE, 0.0);
         self.embed(sequences, states);
         for layer in &self.bert.layers {
             self.dense(&layer.qkv, states, qkv, Then::Bias);
@@ -65,7 +67,7 @@ impl Pass<'_> {
                 });
                 first += length;
             }
-            for (states, attended) in states.chunks_mut(FEED * hidden).zip(attended.chunks(FEED * hidden)) {
+            for (states, attended) in states.chunks_mut(FEED * hidden).zip(attended.chunks_mut(FEED * hidden)) {
                 self.feed(layer, states, attended, middle);
             }
         }
@@ -90,12 +92,35 @@ impl Pass<'_> {
     }
 
     /// What follows attention in a layer, for some tokens.
-    fn feed(self, layer: &Layer, states: &mut [f32], attended: &[f32], middle: &mut [f32]) {
+    fn feed(self, layer: &Layer, states: &mut [f32], attended: &mut [f32], middle: &mut [f32]) {
         self.dense(&layer.output, attended, states, Then::AddTo);
         self.normalize(&layer.output_norm, states);
-        let middle = &mut middle[..states.len() / self.bert.hidden * self.bert.intermediate];
-        self.dense(&layer.up, states, middle, |bias| Then::Activate(bias, self.bert.activation));
-        self.dense(&layer.down, middle, states, Then::AddTo);
+        // the sum grows where nobody needs the numbers any more; the states are read until the last product
+        let sum = attended;
+        let (hidden, intermediate) = (self.bert.hidden, self.bert.intermediate);
+        let m = states.len() / hidden;
+        for first in (0..intermediate).step_by(MIDDLE) {
+            let count = MIDDLE.min(intermediate - first);
+            self.arch.dispatch(Gemm {
+                m,
+                left: states,
+                left_stride: hidden,
+                right: layer.up.panels().columns(first, count),
+                output: middle,
+                output_stride: MIDDLE,
+                then: Then::Activate(&layer.up.bias[first..], self.bert.activation),
+            });
+            self.arch.dispatch(Gemm {
+                m,
+                left: middle,
+                left_stride: MIDDLE,
+                right: layer.down.panels().rows(first, count),
+                output: sum,
+                output_stride: hidden,
+                then: if first == 0 { Then::Bias(&layer.down.bias) } else { Then::Add },
+            });
+        }
+        states.iter_mut().zip(&*sum).for_each(|(state, sum)| *state += sum);
         self.normalize(&layer.down_norm, states);
     }
 

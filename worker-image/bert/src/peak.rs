@@ -23,7 +23,7 @@ fn one() -> f64 {
     let (left, panels, mut output) = (vec![0.5; m * k], vec![0.25; panels_len(k, n)], vec![0.0; m * n]);
     let (mut best, start) = (Duration::MAX, Instant::now());
     while start.elapsed() < Duration::from_millis(500) {
-        let (right, output) = (Panels { k, n, data: &panels }, &mut output);
+        let (right, output) = (Panels::new(k, n, &panels), &mut output);
         let start = Instant::now();
         arch.dispatch(Gemm { m, left: &left, left_stride: k, right, output, output_stride: n, then: Then::Store });
         best = best.min(start.elapsed());

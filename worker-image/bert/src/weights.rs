@@ -58,7 +58,7 @@ pub(crate) struct Dense {
 
 impl Dense {
     pub(crate) fn panels(&self) -> Panels<'_> {
-        Panels { k: self.inputs, n: self.outputs, data: &self.panels }
+        Panels::new(self.inputs, self.outputs, &self.panels)
     }
 }
 

@@ -22,8 +22,26 @@ pub(crate) struct Panels<'a> {
     pub(crate) k: usize,
     /// Columns of the matrix.
     pub(crate) n: usize,
-    /// `ceil(n / 16) * k * 16` numbers.
+    /// Numbers from the beginning of a panel to that of the next, `k * 16` unless these are some rows of a matrix.
+    pub(crate) stride: usize,
+    /// `ceil(n / 16)` panels.
     pub(crate) data: &'a [f32],
+}
+
+impl<'a> Panels<'a> {
+    pub(crate) fn new(k: usize, n: usize, data: &'a [f32]) -> Self {
+        Self { k, n, stride: k * PANEL, data }
+    }
+
+    /// Some of the rows.
+    pub(crate) fn rows(self, first: usize, count: usize) -> Self {
+        Self { k: count, data: &self.data[first * PANEL..], ..self }
+    }
+
+    /// Some of the columns, the first of which begins a panel.
+    pub(crate) fn columns(self, first: usize, count: usize) -> Self {
+        Self { n: count, data: &self.data[first / PANEL * self.stride..], ..self }
+    }
 }
 
 /// Numbers that the panels of a matrix `[k, n]` take.
@@ -53,6 +71,8 @@ pub(crate) enum Then<'a> {
     Activate(&'a [f32], Activation),
     /// The bias is added, and the sum is added to what the output holds.
     AddTo(&'a [f32]),
+    /// It is added to what the output holds.
+    Add,
 }
 
 /// `output = left * right`, with `m` rows. Rows of `left` begin `left_stride` numbers apart, those of `output`
@@ -87,14 +107,14 @@ impl Gemm<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
         let Self { m, left, left_stride, right, output, output_stride, then } = self;
-        let Panels { k, n, data } = right;
+        let Panels { k, n, stride, data } = right;
         if k == 0 {
             return;
         }
         for block in (0..m).step_by(BLOCK) {
             let end = (block + BLOCK).min(m);
-            for (index, panel) in data.chunks_exact(k * PANEL).enumerate() {
-                let panel = S::as_simd_f32s(panel).0.as_chunks::<V>().0;
+            for index in 0..n.div_ceil(PANEL) {
+                let panel = S::as_simd_f32s(&data[index * stride..][..k * PANEL]).0.as_chunks::<V>().0;
                 let column = index * PANEL;
                 let width = PANEL.min(n - column);
                 for row in (block..end).step_by(TILE) {
@@ -158,6 +178,7 @@ impl<S: Simd, const V: usize> Tile<S, V> {
                 let bias = self.bias(bias);
                 self.store(output, stride, |sum, old, v| simd.add_f32s(old, simd.add_f32s(sum, bias[v])));
             }
+            Then::Add => self.store(output, stride, |sum, old, _| simd.add_f32s(old, sum)),
             Then::Activate(bias, activation) => {
                 let bias = self.bias(bias);
                 self.store(output, stride, |sum, _, v| simd.add_f32s(sum, bias[v]));
@@ -213,7 +234,7 @@ mod tests {
             2 => Then::AddTo(&bias),
             _ => Then::Activate(&bias, Activation::Relu),
         };
-        let right_side = Panels { k, n, data: &data };
+        let right_side = Panels::new(k, n, &data);
         let (left_stride, output_stride) = (k + 3, stride);
         arch.dispatch(Gemm {
             m,
@@ -241,6 +262,27 @@ mod tests {
             }
         }
         Ok(())
+    }
+
+    #[test]
+    fn parts_of_a_matrix_add_up_to_the_whole() {
+        let (m, k, n) = (7, 40, 48);
+        let (left, right) = (numbers(1, m * k), numbers(2, n * k));
+        let mut data = vec![0.0; panels_len(k, n)];
+        pack_transposed(right.chunks_exact(k), k, &mut data);
+        let all = Panels::new(k, n, &data);
+        let (mut whole, mut parts) = (vec![0.0; m * n], vec![0.0; m * n]);
+        let run = |first: usize, column: usize, right, output: &mut [f32]| {
+            let (left, output) = (&left[first..], &mut output[column..]);
+            let then = Then::Add;
+            pulp::Arch::new().dispatch(Gemm { m, left, left_stride: k, right, output, output_stride: n, then });
+        };
+        run(0, 0, all, &mut whole);
+        for column in [0, 16, 32] {
+            run(0, column, all.rows(0, 24).columns(column, 16), &mut parts);
+            run(24, column, all.rows(24, 16).columns(column, 16), &mut parts);
+        }
+        assert!(whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-5));
     }
 
     proptest! {
