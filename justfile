@@ -58,3 +58,7 @@ env:
 # Format the Rust code
 fmt:
     @cargo fmt --all
+
+# Run a benchmark of benches/; `just bench embed` compares embedding with Python onnxruntime
+bench name *arguments:
+    @"benches/$1/run.sh" "${@:2}"

@@ -109,7 +109,8 @@ fn files_hold_every_row_and_pyarrow_reads_them() {
         fs::write(folder.join("archive"), archive).unwrap();
         let unpacked = Command::new("sh").args(["-euc", "base64 -d archive | tar x"]).current_dir(&folder).status();
         assert!(unpacked.unwrap().success());
-        let python = std::env::var("LEXIGRAM_PYTHON").expect("LEXIGRAM_PYTHON is not set: run `just test`, which sets it");
+        let python =
+            std::env::var("LEXIGRAM_PYTHON").expect("LEXIGRAM_PYTHON is not set: run `just test`, which sets it");
         let script = "import glob, pyarrow.parquet as pq
 rows = [row for part in sorted(glob.glob('part-*.parquet')) for row in pq.read_table(part).to_pylist()]
 assert len(rows) == 1500 and {row['id'] for row in rows} == {str(n) for n in range(1, 1501)}, len(rows)
@@ -142,7 +143,10 @@ fn a_dry_run_counts_and_prices_without_embedding() {
         let batch = it.batches().until_true("price", ConditionType::Complete).await;
         let status = batch.status.as_ref().unwrap();
         let found = status.dry_run.clone().unwrap();
-        assert_eq!(DryRunResult { tokens: 0, ..found.clone() }, DryRunResult { tokens: 0, duplicates: 1, too_long: 1, invalid: 2 });
+        assert_eq!(
+            DryRunResult { tokens: 0, ..found.clone() },
+            DryRunResult { tokens: 0, duplicates: 1, too_long: 1, invalid: 2 }
+        );
         assert!(found.tokens > 0 && found.tokens < 60, "{found:?}");
         // a thousand a million: a thousandth each
         assert_eq!(status.estimated_cost.clone(), Some(format!("0.{:03}0", found.tokens)));
@@ -187,7 +191,8 @@ fn batches_queue_among_themselves_and_jobs_do_not_wait_for_them() {
         let message = &condition_of(&second, ConditionType::Reconciling).unwrap().message;
         assert!(message.contains("ai_workers.batch_embedding_concurrency"), "{message}");
         // of the same name as a batch, and in the same collection
-        it.ingest("first", json!({"source": {"inline": [{"name": "a.txt", "text": "Hello."}]}, "collection": "jobs"})).await;
+        it.ingest("first", json!({"source": {"inline": [{"name": "a.txt", "text": "Hello."}]}, "collection": "jobs"}))
+            .await;
         it.until_true("first", ConditionType::Complete).await;
         it.batches().change("first", json!({"suspend": true})).await;
         it.batches().until_true("second", ConditionType::Complete).await;
@@ -226,7 +231,10 @@ fn a_bad_key_stops_the_batch_at_once() {
         it.batches().apply("refused", json!({"input": {"texts": many(1000)}, "embedding": embedding})).await;
         let missing = it.batches().until_state("refused", State::Stalled, "SecretNotFound").await;
         let message = &condition_of(&missing, ConditionType::Stalled).unwrap().message;
-        assert!(message.starts_with("spec.embedding.openAI.apiKeySecretRef.name: there is no Secret 'key'"), "{message}");
+        assert!(
+            message.starts_with("spec.embedding.openAI.apiKeySecretRef.name: there is no Secret 'key'"),
+            "{message}"
+        );
 
         let secret = json!({"metadata": {"name": "key"}, "stringData": {"apiKey": "wrong"}});
         it.create::<Secret>(&serde_json::from_value(secret).unwrap()).await;
@@ -245,7 +253,9 @@ fn a_poisoned_text_fails_alone() {
         let server = FaultProvider::start(address(&it.client).await, Script::default()).await.unwrap();
         let mut texts_in = many(64);
         texts_in[17]["text"] = json!(format!("bad {POISON}"));
-        it.batches().apply("poison", json!({"input": {"texts": texts_in}, "embedding": provider(&server, json!({}))})).await;
+        it.batches()
+            .apply("poison", json!({"input": {"texts": texts_in}, "embedding": provider(&server, json!({}))}))
+            .await;
         let batch = it.batches().until_true("poison", ConditionType::Complete).await;
         assert_eq!((counts(&batch), reason(&batch)), (texts(64, 63, 1, 0), "CompletedWithFailures"));
         let failure = &batch.status.as_ref().unwrap().job.failures[0];

@@ -46,7 +46,11 @@ fn inline_documents_are_found_by_their_meaning() {
         assert_eq!((status.job.progress.as_deref(), status.collection.as_deref()), (Some("3/3"), Some("pets")));
         assert_eq!(status.chunks_created, Some(3));
         assert!(status.job.tokens > Some(30) && status.bytes > Some(200), "{status:?}");
-        assert!(status.job.completion_time.is_some() && status.job.duration.is_some() && status.job.queue_position.is_none());
+        assert!(
+            status.job.completion_time.is_some()
+                && status.job.duration.is_some()
+                && status.job.queue_position.is_none()
+        );
 
         // no question shares a word with its answer
         for (question, document) in [
