@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use lexigram_api::embedding::OpenAISettings;
 
+/// Longer than any run, and short enough to be added to any time.
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// What one worker may ask of a provider.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -27,7 +30,7 @@ impl Budget {
         let wait_for =
             |bucket: &mut Option<Bucket>, amount| bucket.as_mut().map_or(0.0, |bucket| bucket.take(now, amount));
         let wait = wait_for(&mut self.requests, 1.0).max(wait_for(&mut self.tokens, tokens));
-        now + Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX / 2)
+        now + Duration::try_from_secs_f64(wait).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
     }
 }
 

@@ -14,6 +14,7 @@ mod pack;
 mod patience;
 mod pause;
 mod refusal;
+mod setup;
 mod wire;
 
 use std::sync::Arc;
@@ -33,8 +34,9 @@ pub use patience::Patience;
 use super::{EmbedError, Embedded, Embedder, Outcomes, TokenCounter};
 use asker::{ANSWER_BYTES, Asker, Refusal};
 use cl100k::Cl100k;
-use client::{Client, Files};
+use client::Client;
 use pack::{Item, Limits, at_least_one, pack};
+use setup::Files;
 
 /// Most texts that are given at once, however many requests may be open.
 const BATCH_TEXTS: usize = 4096;
@@ -142,15 +144,12 @@ impl OpenAI {
     /// that leaves no text.
     async fn shortened(&self, items: &[Item]) -> Result<Option<Vec<Item>>, EmbedError> {
         let (tokens, items) = (Arc::clone(&self.tokens), items.to_vec());
-        let shorten = move || {
-            let shorten = |item: Item| {
-                let limit = item.tokens - item.tokens.div_ceil(4);
-                let text = tokens.cut(&item.text, limit)?.to_owned();
-                Ok((!text.trim().is_empty()).then_some(Item { text, tokens: limit, ..item }))
-            };
-            items.into_iter().map(shorten).collect()
+        let shorten = move |item: Item| {
+            let limit = item.tokens - item.tokens.div_ceil(4);
+            let text = tokens.cut(&item.text, limit)?.to_owned();
+            Ok((!text.trim().is_empty()).then_some(Item { text, tokens: limit, ..item }))
         };
-        spawn_blocking(shorten).await.map_err(broken)?
+        spawn_blocking(move || items.into_iter().map(shorten).collect()).await.map_err(broken)?
     }
 }
 

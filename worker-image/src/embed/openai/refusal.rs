@@ -47,11 +47,10 @@ pub(super) struct Asked<'a> {
 /// What follows from an answer with this status, which is not 2xx.
 pub(super) fn fault(status: u16, headers: &HeaderMap, body: &[u8], now: Timestamp, asked: Asked<'_>) -> Fault {
     let complaint = Complaint::read(body);
-    let said = |complaint: &Complaint| match complaint.message.as_deref() {
-        Some(message) => format!("HTTP {status}: {}", repeatable(message, asked.secrets)),
-        None => format!("HTTP {status}"),
+    let message = match complaint.message.as_deref().unwrap_or_default() {
+        "" => format!("HTTP {status}"),
+        message => format!("HTTP {status}: {}", repeatable(message, asked.secrets)),
     };
-    let message = said(&complaint);
     if status == 402 || complaint.names(&QUOTA_CODES) {
         return Fault::Final(ProviderError::QuotaExhausted(message));
     }

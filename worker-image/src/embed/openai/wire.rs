@@ -131,7 +131,7 @@ impl<'de> Visitor<'de> for VectorVisitor {
 
     fn visit_str<E: de::Error>(self, base64: &str) -> Result<Self::Value, E> {
         let bytes = STANDARD.decode(base64).map_err(E::custom)?;
-        let (numbers, rest) = bytes.as_chunks();
+        let (numbers, rest) = bytes.as_chunks::<4>();
         if !rest.is_empty() {
             return Err(E::custom("no 32-bit numbers"));
         }
