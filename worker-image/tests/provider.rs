@@ -14,7 +14,7 @@ use lexigram_worker::{
     embed::{EmbedError, Embedder, Outcomes, Patience, ProviderError},
     failure::Classified,
 };
-use provider_common::{QUICK, open, start};
+use provider_common::{QUICK, open, start, start_tls};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -308,6 +308,20 @@ async fn key_and_headers_come_out_of_files_and_show_nowhere() {
     let fault = Fault::coded(403, "sk-s3cret and azure-s3cret");
     let error = embed(Script::always(fault), settings, texts(["a"])).await.0.unwrap_err();
     assert!(error.to_string().contains("refused by script: … and …") && !format!("{error:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_server_is_trusted_by_the_ca_bundle() {
+    let (server, certificate) = start_tls(Script::default()).await;
+    let error = open(&server, json!({}), QUICK).await.unwrap().embed(texts(["a"])).await.unwrap_err();
+    assert_eq!((error.reason(), error.ends_run()), ("ProviderCertificateUntrusted", true));
+    assert!(error.to_string().contains("spec.embedding.openAI.caBundleConfigMapRef"), "{error}");
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("ca.crt"), certificate).unwrap();
+    let provider = open(&server, json!({ "caFile": folder.path().join("ca.crt") }), QUICK).await.unwrap();
+    assert_eq!(reasons(&provider.embed(texts(["a"])).await), ["ok"]);
+    assert_eq!(server.counts().requests, 1);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 mod answer;
 mod script;
 mod server;
+mod tls;
 mod vectors;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use axum::serve::Listener;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use script::{Counts, Fault, Script};
@@ -37,6 +39,7 @@ struct State {
 /// A running server; it ends when this is dropped.
 #[derive(Debug)]
 pub struct FaultProvider {
+    scheme: &'static str,
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     task: JoinHandle<io::Result<()>>,
@@ -48,12 +51,28 @@ impl FaultProvider {
     /// # Errors
     /// If the address cannot be listened on.
     pub async fn start(address: SocketAddr, script: Script) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        Self::serve("http", TcpListener::bind(address).await?, script)
+    }
+
+    /// As [`FaultProvider::start`], by TLS, with a certificate that only those trust who are given it: it is returned in
+    /// PEM.
+    ///
+    /// # Errors
+    /// If the address cannot be listened on, or no certificate be made.
+    pub async fn start_tls(address: SocketAddr, script: Script) -> io::Result<(Self, String)> {
+        let (listener, certificate) = tls::TlsListener::new(TcpListener::bind(address).await?, address.ip())?;
+        Ok((Self::serve("https", listener, script)?, certificate))
+    }
+
+    fn serve<L>(scheme: &'static str, listener: L, script: Script) -> io::Result<Self>
+    where
+        L: Listener<Addr = SocketAddr>,
+    {
         let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State { script, counts: Counts::default() }));
         let router = server::router(Arc::clone(&state));
         let task = tokio::spawn(async move { axum::serve(listener, router).await });
-        Ok(Self { address, state, task })
+        Ok(Self { scheme, address, state, task })
     }
 
     /// Where it listens.
@@ -65,7 +84,7 @@ impl FaultProvider {
     /// The base URL, as a provider's settings want it.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("{}://{}/v1", self.scheme, self.address)
     }
 
     /// Another script; counts begin anew.

@@ -25,6 +25,11 @@ pub async fn start(script: Script) -> FaultProvider {
     FaultProvider::start((Ipv4Addr::LOCALHOST, 0).into(), script).await.unwrap()
 }
 
+/// The stand-in by TLS, and the certificate that makes it trusted.
+pub async fn start_tls(script: Script) -> (FaultProvider, String) {
+    FaultProvider::start_tls((Ipv4Addr::LOCALHOST, 0).into(), script).await.unwrap()
+}
+
 /// Where a provider is.
 pub trait Base {
     fn base(&self) -> String;

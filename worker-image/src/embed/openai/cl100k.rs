@@ -128,7 +128,7 @@ mod tests {
     #[case::letters("a")]
     #[case::wide("漢")]
     fn a_run_of_one_character_takes_no_time(#[case] character: &str) {
-        let text = format!("{}x", character.repeat(2_000_000));
+        let text = format!("{}x", character.repeat(500_000));
         let spans = Cl100k::load().spans(&text).unwrap();
         assert_eq!(spans.last().unwrap().end, text.len());
     }
