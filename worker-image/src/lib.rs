@@ -11,6 +11,7 @@ pub mod chunk;
 pub mod cli;
 pub mod embed;
 pub mod failure;
+mod http;
 pub mod parse;
 pub mod pipeline;
 pub mod report;

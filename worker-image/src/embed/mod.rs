@@ -1,6 +1,7 @@
 //! Texts in, vectors out: the trait that embedding providers share, and the choice among them.
 
 mod local;
+mod openai;
 mod tokens;
 
 use std::{
@@ -18,6 +19,7 @@ use thiserror::Error;
 use tokio::task::spawn_blocking;
 
 pub use local::LocalModel;
+pub use openai::{OpenAI, Patience, ProviderError};
 pub use tokens::TokenCounter;
 
 use crate::failure::Classified;
@@ -34,7 +36,9 @@ pub async fn open(embedding: &Embedding, models: &Path) -> Result<Arc<dyn Embedd
             let loading = spawn_blocking(move || LocalModel::load(&folder, &model, truncate));
             Ok(Arc::new(loading.await.unwrap_or_else(|error| Err(EmbedError::Computation(error.to_string())))?))
         }
-        EmbeddingProvider::OpenAI { .. } => Err(EmbedError::Computation("not in this build".to_owned())),
+        EmbeddingProvider::OpenAI { settings, .. } => {
+            Ok(Arc::new(OpenAI::open(embedding, settings, Patience::default()).await?))
+        }
     }
 }
 
@@ -116,6 +120,9 @@ pub enum EmbedError {
     /// The computation failed.
     #[error("the embedding model failed: {0}")]
     Computation(String),
+    /// A provider on the network gave no vector.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
 }
 
 impl EmbedError {
@@ -132,6 +139,7 @@ impl Classified for EmbedError {
             Self::ModelNotFound { .. } | Self::ModelUnusable { .. } => FailureCategory::Configuration,
             Self::TextTooLong { .. } | Self::Tokenization(_) => FailureCategory::InvalidInput,
             Self::Computation(_) => FailureCategory::Unknown,
+            Self::Provider(error) => error.category(),
         }
     }
 
@@ -142,6 +150,7 @@ impl Classified for EmbedError {
             Self::TextTooLong { .. } => "TextTooLong",
             Self::Tokenization(_) => "TokenizationFailed",
             Self::Computation(_) => "EmbeddingFailed",
+            Self::Provider(error) => error.reason(),
         }
     }
 }

@@ -2,21 +2,22 @@
 //!
 //! Headers hold credentials: they go to the host of a document's own URL and never follow a redirect to another one.
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use futures::{
     FutureExt, StreamExt,
     future::BoxFuture,
     stream::{self, BoxStream},
 };
-use jiff::{Timestamp, fmt::rfc2822};
+use jiff::Timestamp;
 use reqwest::{
     Client, Response, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER},
     redirect::Policy,
 };
 
 use super::{Fetched, Listed, Source, SourceError, names::NameFilter};
+use crate::http::{HeadersError, USER_AGENT, cause, read_headers, retry_after};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,7 +46,7 @@ impl Http {
         urls.retain(|url| filter.accepts(url));
         let headers = headers_directory.map(Path::new).map(read_headers).transpose()?.unwrap_or_default();
         let client = Client::builder()
-            .user_agent(concat!("lexigram-worker/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(FETCH_TIMEOUT)
             .redirect(Policy::none())
@@ -134,29 +135,19 @@ fn redirection(from: &Url, response: &Response) -> Option<Url> {
 }
 
 /// What is wrong with an answer of that status; nothing if it carries a document.
-fn refusal(status: StatusCode, retry_after: Option<&str>, now: Timestamp) -> Option<SourceError> {
+fn refusal(status: StatusCode, wait: Option<&str>, now: Timestamp) -> Option<SourceError> {
     let code = status.as_u16();
     let slow_down =
-        || Some(SourceError::SlowDown { status: code, retry_after: retry_after.and_then(|value| wait(value, now)) });
+        || Some(SourceError::SlowDown { status: code, retry_after: wait.and_then(|value| retry_after(value, now)) });
     match code {
         200..=299 => None,
         401 | 403 => Some(SourceError::Refused { status: code }),
         404 | 410 => Some(SourceError::Gone { detail: format!("HTTP {code}") }),
         429 => slow_down(),
-        503 if retry_after.is_some() => slow_down(),
+        503 if wait.is_some() => slow_down(),
         408 | 425 | 500..=599 => Some(SourceError::ServerError { status: code }),
         _ => Some(SourceError::Rejected { status: code }),
     }
-}
-
-/// The time of a `Retry-After`: seconds, or a date.
-fn wait(retry_after: &str, now: Timestamp) -> Option<Duration> {
-    let value = retry_after.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = rfc2822::parse(value).ok()?.timestamp();
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
 fn connection(error: &reqwest::Error) -> SourceError {
@@ -164,42 +155,25 @@ fn connection(error: &reqwest::Error) -> SourceError {
         let limit = if error.is_connect() { CONNECT_TIMEOUT } else { FETCH_TIMEOUT };
         return SourceError::Timeout { seconds: limit.as_secs() };
     }
-    // the innermost cause says what happened, and unlike the outer ones never repeats the URL, which may hold a token
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
     if error.is_builder() {
-        return SourceError::Url { problem: cause.to_string() };
+        return SourceError::Url { problem: cause(error) };
     }
-    SourceError::Connection(cause.to_string())
+    SourceError::Connection(cause(error))
 }
 
-/// One file a header, named as the header: a mounted Secret.
-fn read_headers(directory: &Path) -> Result<HeaderMap, SourceError> {
-    let unreadable = |error: std::io::Error| SourceError::Unreadable {
-        path: directory.display().to_string(),
-        problem: error.to_string(),
-    };
-    let mut headers = HeaderMap::new();
-    for entry in fs::read_dir(directory).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("..") {
-            continue; // the folders behind the links of a mounted Secret
+impl From<HeadersError> for SourceError {
+    fn from(error: HeadersError) -> Self {
+        match error {
+            HeadersError::Unreadable { path, problem } => Self::Unreadable { path, problem },
+            HeadersError::Invalid { header } => Self::Header { header },
         }
-        let value = fs::read_to_string(entry.path()).map_err(unreadable)?;
-        let invalid = || SourceError::Header { header: name.clone() };
-        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
-        let mut value = HeaderValue::from_str(value.trim_end()).map_err(|_| invalid())?;
-        value.set_sensitive(true);
-        headers.insert(key, value);
     }
-    Ok(headers)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rstest::rstest;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -237,15 +211,6 @@ mod tests {
     fn each_status_has_its_reason(#[case] status: u16, #[case] retry_after: Option<&str>, #[case] reason: &str) {
         let error = refusal(StatusCode::from_u16(status).unwrap(), retry_after, NOW.parse().unwrap()).unwrap();
         assert_eq!(error.reason(), reason);
-    }
-
-    #[rstest]
-    #[case::seconds("7", Some(7))]
-    #[case::date("Tue, 24 Nov 2026 10:00:09 GMT", Some(9))]
-    #[case::past("Tue, 24 Nov 2026 09:00:00 GMT", Some(0))]
-    #[case::neither("soon", None)]
-    fn retry_after_is_understood(#[case] value: &str, #[case] seconds: Option<u64>) {
-        assert_eq!(wait(value, NOW.parse().unwrap()), seconds.map(Duration::from_secs));
     }
 
     #[rstest]

@@ -1,0 +1,21 @@
+//! What everything that speaks HTTP shares: headers out of a mounted Secret, `Retry-After`, errors that repeat no URL.
+//! Reads header files; sends nothing itself.
+
+mod headers;
+mod retry_after;
+
+pub(crate) use headers::{HeadersError, read_headers};
+pub(crate) use retry_after::retry_after;
+
+/// What the worker calls itself.
+pub(crate) const USER_AGENT: &str = concat!("lexigram-worker/", env!("CARGO_PKG_VERSION"));
+
+/// The innermost cause of a failed request: it says what happened, and unlike the outer ones never repeats the URL,
+/// which may hold a token.
+pub(crate) fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,157 @@
+//! Runs over documents with an OpenAI-compatible provider that fails as told: what the ledger and the report say.
+
+// helpers panic as tests do
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+mod provider_common;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use common::{Workspace, query};
+use lexigram_api::{
+    contract::{ExitCode, IngestTask, InlineDocument, Phase, SourceLocation, Task, WorkSpec},
+    failure::{FailureCategory, Stage},
+};
+use lexigram_fault_provider::{Counts, Fault, FaultProvider, POISON, Script};
+use lexigram_worker::{
+    embed::Patience,
+    pipeline::{Ended, Machine, ingest},
+    report::Tracker,
+};
+use provider_common::{QUICK, embedding, open, start};
+use rstest::rstest;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+const DOCUMENTS: [(&str, &str); 3] = [
+    ("a.txt", "Gulls follow the ferry."),
+    ("b.txt", "The kettle boils over."),
+    ("c.txt", "Moss grows on the north side."),
+];
+
+fn task(workspace: &Workspace, server: &FaultProvider, documents: &[(&str, &str)]) -> IngestTask {
+    let spec: WorkSpec = serde_json::from_value(workspace.spec("unused")).unwrap();
+    let Task::Ingest(mut task) = spec.task else { panic!("no ingestion") };
+    let document = |&(name, text): &(&str, &str)| InlineDocument { name: name.to_owned(), text: text.to_owned() };
+    task.source = SourceLocation::Inline { documents: documents.iter().map(document).collect() };
+    task.embedding = embedding(server, json!({}));
+    *task
+}
+
+/// One run, what it asked of the provider, and its ledger.
+async fn run(script: Script, patience: Patience, documents: &[(&str, &str)]) -> (Ended, Counts, Vec<String>) {
+    let (workspace, server) = (Workspace::new(), start(script).await);
+    let machine = Machine {
+        embedder: Arc::new(open(&server, json!({}), patience).await.unwrap()),
+        parser_program: PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker")),
+        patience: Duration::ZERO,
+    };
+    let task = task(&workspace, &server, documents);
+    let ended = ingest(&machine, "r1", &task, &Tracker::new("r1"), &CancellationToken::new()).await;
+    let sql = "SELECT name, state, attempts, coalesce(reason, '-') FROM documents ORDER BY name";
+    (ended, server.counts(), query(&workspace.store(), sql).into_iter().map(|row| row.join(" ")).collect())
+}
+
+#[rstest]
+#[case::seconds(Fault::slow_down([("retry-after", "0")]))]
+#[case::date(Fault::RetryAfterDate { seconds: 0 })]
+#[tokio::test]
+async fn waiting_for_a_provider_spends_no_attempt(#[case] fault: Fault) {
+    let (ended, counts, rows) = run(Script::first(vec![fault; 6]), QUICK, &DOCUMENTS).await;
+    assert_eq!((ended.exit, ended.report.counts.items.done), (ExitCode::Finished, 3));
+    assert_eq!(rows, ["a.txt Done 0 -", "b.txt Done 0 -", "c.txt Done 0 -"]);
+    // how many documents share a request is up to how fast they are parsed
+    assert_eq!((counts.statuses[&429], counts.requests), (6, 6 + counts.statuses[&200]));
+}
+
+#[tokio::test]
+async fn a_provider_that_is_given_up_spends_no_attempt_either() {
+    let patience = Patience { rate_limited_at_most: Duration::ZERO, ..QUICK };
+    let script = Script::always(Fault::slow_down([("retry-after", "0")]));
+    let (ended, counts, rows) = run(script, patience, &DOCUMENTS[..1]).await;
+    assert_eq!((ended.exit, ended.report.counts.failures.retrying), (ExitCode::Finished, 1));
+    assert_eq!(rows, ["a.txt Failed 0 ProviderRateLimited"]);
+    assert_eq!(counts.statuses.keys().collect::<Vec<_>>(), [&429]);
+    assert_eq!(ended.report.recent_failures[0].category, FailureCategory::RateLimited);
+}
+
+#[tokio::test]
+async fn server_errors_spend_one_attempt_however_often_they_were_tried() {
+    let (ended, counts, rows) = run(Script::always(Fault::status(500)), QUICK, &DOCUMENTS).await;
+    assert_eq!((ended.exit, ended.report.counts.failures.retrying), (ExitCode::Finished, 3));
+    assert_eq!(
+        rows,
+        [
+            "a.txt Failed 1 ProviderUnavailable",
+            "b.txt Failed 1 ProviderUnavailable",
+            "c.txt Failed 1 ProviderUnavailable"
+        ]
+    );
+    assert!(counts.requests >= 3 && counts.requests.is_multiple_of(3), "3 tries a request: {counts:?}");
+    let failure = &ended.report.recent_failures[0];
+    assert_eq!((failure.stage, failure.category), (Stage::Embed, FailureCategory::Transient));
+    assert!(failure.message.contains("cannot answer at the moment (HTTP 500)"), "{}", failure.message);
+    assert!(ended.report.next_retry_time.is_some());
+}
+
+#[rstest]
+#[case::key(
+    Fault::coded(401, "invalid_api_key"),
+    "ProviderAccessDenied",
+    "check the Secrets of spec.embedding.openAI.apiKeySecretRef"
+)]
+#[case::quota(Fault::coded(429, "insufficient_quota"), "ProviderQuotaExhausted", "add credit with the provider")]
+#[tokio::test]
+async fn a_refusal_for_good_ends_the_run_after_one_request(
+    #[case] fault: Fault,
+    #[case] reason: &str,
+    #[case] message: &str,
+) {
+    let (ended, counts, rows) = run(Script::always(fault), QUICK, &DOCUMENTS).await;
+    let error = ended.report.error.unwrap();
+    assert_eq!(
+        (ended.exit.code(), error.category, error.reason.as_str()),
+        (77, FailureCategory::Authentication, reason)
+    );
+    assert!(error.message.contains(message), "{}", error.message);
+    assert_eq!(counts.requests, 1);
+    // no document is to blame
+    assert_eq!(rows, ["a.txt Pending 0 -", "b.txt Pending 0 -", "c.txt Pending 0 -"]);
+}
+
+#[tokio::test]
+async fn a_text_that_is_refused_fails_its_document_only() {
+    let poison = format!("This is {POISON}.");
+    let documents = [DOCUMENTS[0], ("b.txt", poison.as_str()), DOCUMENTS[2]];
+    let (ended, counts, rows) = run(Script::default(), QUICK, &documents).await;
+    assert_eq!((ended.exit, ended.report.counts.failures.archived), (ExitCode::Finished, 1));
+    assert_eq!(rows, ["a.txt Done 0 -", "b.txt Archived 1 TextRefused", "c.txt Done 0 -"]);
+    assert!(counts.statuses[&400] >= 1, "{counts:?}");
+}
+
+#[tokio::test]
+async fn the_pause_shows_in_the_progress() {
+    let (workspace, server) =
+        (Workspace::new(), start(Script::first([Fault::slow_down([("retry-after", "3")])])).await);
+    let machine = Machine {
+        embedder: Arc::new(open(&server, json!({}), QUICK).await.unwrap()),
+        parser_program: PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker")),
+        patience: Duration::ZERO,
+    };
+    let (task, tracker) = (task(&workspace, &server, &DOCUMENTS[..1]), Tracker::new("r1"));
+    let stop = CancellationToken::new();
+    let run = ingest(&machine, "r1", &task, &tracker, &stop);
+    let seen = async {
+        loop {
+            let progress = tracker.progress();
+            if progress.rate_limited_until.is_some() {
+                return progress;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let (ended, seen) = futures::join!(run, seen);
+    assert_eq!((ended.exit, seen.phase, seen.counts.items.done), (ExitCode::Finished, Phase::Working, 0));
+    assert_eq!((tracker.progress().rate_limited_until, server.counts().requests), (None, 2));
+}
