@@ -19,8 +19,9 @@ use tracing_subscriber::EnvFilter;
 use super::{Models, fail, fail_with, print, progress, stop_on_signal};
 use crate::{
     embed,
-    pipeline::{self, Ended, Machine},
+    pipeline::{self, Machine},
     report::Tracker,
+    run::{Ended, run_by_hand},
 };
 
 /// How long to wait for another run over the same folder: a person wants to know soon.
@@ -89,7 +90,7 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
     let machine = Machine { embedder, parser_program, patience: PATIENCE };
     for task in &tasks {
         let started = Instant::now();
-        let run = pipeline::run_by_hand();
+        let run = run_by_hand();
         let tracker = Arc::new(Tracker::new(&run));
         let Ended { report, exit } = tokio::select! {
             ended = pipeline::ingest(&machine, &run, task, &tracker, &stop) => ended,

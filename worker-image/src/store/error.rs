@@ -10,7 +10,7 @@ use crate::failure::Classified;
 pub enum StoreError {
     /// The collection was filled with another model.
     #[error(
-        "collection '{collection}' was filled with the model {stored}, and this job uses {requested}: choose another collection (spec.collection), or the same model"
+        "collection '{collection}' was filled with the model {stored}, and this job uses {requested}: choose another collection (spec.collection), the same model, or onModelChange: Rebuild"
     )]
     ModelMismatch {
         /// The collection.
@@ -57,7 +57,7 @@ pub enum StoreError {
         known: i64,
     },
     /// Another run has the same source in hand.
-    #[error("another run is ingesting {scope} into {path}; waited {waited_seconds} s for it to end")]
+    #[error("another run is writing {scope} into {path}; waited {waited_seconds} s for it to end")]
     Locked {
         /// The store's file.
         path: String,
