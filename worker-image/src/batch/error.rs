@@ -49,7 +49,7 @@ pub enum InputError {
         kind: String,
     },
     /// The file cannot be understood as a whole.
-    #[error("the input {path} cannot be read {problem}")]
+    #[error("the input {path} cannot be read {problem}; correct it, or spec.input.format")]
     Unreadable {
         /// The file.
         path: String,
@@ -114,8 +114,8 @@ impl Classified for InputError {
             | Self::NotAFile { .. }
             | Self::FormatUnknown { .. }
             | Self::FieldMissing { .. }
-            | Self::ColumnType { .. } => FailureCategory::Configuration,
-            Self::Unreadable { .. } => FailureCategory::InvalidInput,
+            | Self::ColumnType { .. }
+            | Self::Unreadable { .. } => FailureCategory::Configuration,
             Self::Io { .. } => FailureCategory::Transient,
             // what is gone or refused for good is a setting to correct: the run has nothing else to work on
             Self::Http(error) => match error.category() {

@@ -38,7 +38,8 @@ mod tests {
     #[test]
     fn ids_are_stable_and_differ_in_every_part() {
         let id = text_id("docs", "batch/a", "1");
-        for other in [text_id("other", "batch/a", "1"), text_id("docs", "batch/b", "1"), text_id("docs", "batch/a", "2")]
+        for other in
+            [text_id("other", "batch/a", "1"), text_id("docs", "batch/b", "1"), text_id("docs", "batch/a", "2")]
         {
             assert_ne!(id, other);
         }

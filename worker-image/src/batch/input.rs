@@ -34,9 +34,7 @@ impl Input {
     pub(super) async fn open(task: &EmbedTask, scratch: &Path, stop: &CancellationToken) -> Result<Self, RunFailure> {
         let fields = Arc::new(task.fields.clone());
         Ok(match &task.input {
-            InputLocation::Inline { texts } => {
-                Self { rows: Rows::Inline(Arc::new(texts.clone())), _temporary: None }
-            }
+            InputLocation::Inline { texts } => Self { rows: Rows::Inline(Arc::new(texts.clone())), _temporary: None },
             InputLocation::File { path } => {
                 let format = format(task.format, path)?;
                 Self { rows: Rows::File { path: path.into(), format, fields }, _temporary: None }

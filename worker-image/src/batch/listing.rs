@@ -35,7 +35,8 @@ impl Run<'_> {
     fn listed(&self, range: &Range) -> ListedRange {
         ListedRange {
             name: range.name(),
-            version: self.output.keeps(range.place.part).then(|| range.version.clone()),
+            version: range.version.clone(),
+            kept: self.output.keeps(range.place.part),
             rows: i32::try_from(range.place.rows).unwrap_or(i32::MAX),
             first_row: i64::try_from(range.place.start.row).unwrap_or(i64::MAX),
             place: range.place.to_json(),

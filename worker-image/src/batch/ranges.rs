@@ -111,7 +111,8 @@ mod tests {
 
     fn cut(limits: RangeLimits, sizes: &[usize]) -> Vec<(u64, u64, u64)> {
         let mut cutter = Cutter::new(limits);
-        let mut ranges: Vec<Range> = (0..).zip(sizes).filter_map(|(number, &size)| cutter.push(&row(number, size))).collect();
+        let mut ranges: Vec<Range> =
+            (0..).zip(sizes).filter_map(|(number, &size)| cutter.push(&row(number, size))).collect();
         ranges.extend(cutter.end());
         ranges.iter().map(|range| (range.place.start.row, range.place.rows, range.place.part)).collect()
     }

@@ -87,7 +87,10 @@ impl Run<'_> {
             left = left.saturating_sub(read);
             let last = left == 0 || read == 0;
             let changed = match last {
-                true => left > 0 || item.version.as_ref().is_some_and(|listed| *listed != std::mem::take(&mut hash).finish()),
+                true => {
+                    left > 0
+                        || item.version.as_ref().is_some_and(|listed| *listed != std::mem::take(&mut hash).finish())
+                }
                 false => false,
             };
             let owner = Owner::Range { item: item.clone(), place, last, changed };

@@ -45,6 +45,7 @@ impl<'a> Run<'a> {
         // before the store is made: an input that cannot be read leaves nothing behind
         let rows = input.rows.clone();
         tokio::task::spawn_blocking(move || rows.open().map(drop)).await.map_err(|error| super::broken(&error))??;
+        let output = Output::open(&task.output)?;
         let mut embedder = Arc::clone(&machine.embedder);
         let StoreLocation::Sqlite { path, cache: _ } = &task.store;
         let store = async {
@@ -59,7 +60,7 @@ impl<'a> Run<'a> {
             }
         };
         let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)??;
-        let output = Output::open(&task.output, &store.revisions(&task.scope).await?)?;
+        output.recover(&store.revisions(&task.scope).await?)?;
         if task.deduplicate {
             let cache = open_cache(&task.store);
             embedder = Arc::new(CachedEmbedder::new(embedder, cache, task.embedding.truncate));

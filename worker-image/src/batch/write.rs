@@ -82,10 +82,8 @@ impl Run<'_> {
                 Outcome::Vector(text, embedded) => {
                     let id = self.id(&text.key);
                     if id.is_some_and(|id| !taken.insert(id)) {
-                        let error = RowError::DuplicateId {
-                            place: self.input.rows.place(position),
-                            key: text.key.clone(),
-                        };
+                        let error =
+                            RowError::DuplicateId { place: self.input.rows.place(position), key: text.key.clone() };
                         self.note(range, position, &hash, Some(&text.key), Failure::new(Stage::Store, &error));
                         continue;
                     }
@@ -99,7 +97,8 @@ impl Run<'_> {
 
     /// Ids of these rows that others hold; nothing where texts go into files, whose ids are taken as they are.
     pub(super) async fn taken(&self, document: i64, rows: &[EmbeddedRow]) -> Result<HashSet<Uuid>, RunFailure> {
-        let keys = rows.iter().filter(|row| matches!(row.outcome, Outcome::Vector(..))).filter_map(|row| row.key.as_deref());
+        let keys =
+            rows.iter().filter(|row| matches!(row.outcome, Outcome::Vector(..))).filter_map(|row| row.key.as_deref());
         let ids: Vec<Uuid> = keys.filter_map(|key| self.id(key)).collect();
         if ids.is_empty() {
             return Ok(HashSet::new());
@@ -122,9 +121,9 @@ impl Run<'_> {
     ) -> Result<(), RunFailure> {
         match &self.output {
             Output::Collection(_) => {
-                let texts = good.into_iter().filter_map(|(position, id, text, embedded)| {
-                    Some(stored(id?, position, text, embedded))
-                });
+                let texts = good
+                    .into_iter()
+                    .filter_map(|(position, id, text, embedded)| Some(stored(id?, position, text, embedded)));
                 range.texts.extend(texts);
             }
             Output::Files(_) if good.is_empty() => {}
@@ -190,7 +189,14 @@ impl Run<'_> {
         if let Some(first) = failures.first() {
             let (category, action) = (first.category.as_str(), first.action.as_str());
             let failed = failures.len();
-            tracing::warn!(range = item.item.name, failed, category, action, "the first of the failed: {}", first.message);
+            tracing::warn!(
+                range = item.item.name,
+                failed,
+                category,
+                action,
+                "the first of the failed: {}",
+                first.message
+            );
         }
         for failure in failures {
             self.tracker.failed(failure, 1);

@@ -46,7 +46,8 @@ impl Run<'_> {
                             tokens: embedded.tokens,
                             cached: i64::from(embedded.cached),
                         };
-                        let (_, writes, output) = done.entry(place.part).or_insert_with(|| (place, Vec::new(), Vec::new()));
+                        let (_, writes, output) =
+                            done.entry(place.part).or_insert_with(|| (place, Vec::new(), Vec::new()));
                         let text = match id {
                             Some(id) => Some(stored(id, row.position, text, embedded)),
                             None => {

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -14,9 +14,8 @@ use lexigram_api::{
     document::{Chunking, Parsing, SyncMode},
     failure::{FailureCategory, FailurePolicy},
 };
-use tracing_subscriber::EnvFilter;
 
-use super::{Models, fail, fail_with, print, progress, stop_on_signal};
+use super::{Models, fail, fail_with, finish_by_hand, log_for_a_person, print, progress, stop_on_signal};
 use crate::{
     embed,
     pipeline::{self, Machine},
@@ -73,8 +72,7 @@ enum Sync {
 }
 
 pub(super) async fn main(arguments: Arguments) -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    log_for_a_person();
     let tasks = match arguments.paths.iter().map(|path| task(&arguments, path)).collect::<Result<Vec<_>, _>>() {
         Ok(tasks) => tasks,
         Err(message) => return fail(FailureCategory::Configuration, &message),
@@ -94,15 +92,10 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
         let tracker = Arc::new(Tracker::new(&run));
         let Ended { report, exit } = tokio::select! {
             ended = pipeline::ingest(&machine, &run, task, &tracker, &stop) => ended,
-            never = progress::show(&tracker) => match never {},
+            never = progress::show(&tracker, "documents") => match never {},
         };
         print(&summary(&report, started.elapsed()));
-        if let Some(error) = &report.error {
-            fail(error.category, &error.message);
-        }
-        if exit == ExitCode::Interrupted {
-            let _unwritable = writeln!(io::stderr(), "stopped; the same command goes on from here");
-        }
+        let exit = finish_by_hand(&report, exit);
         if exit != ExitCode::Finished {
             return exit;
         }

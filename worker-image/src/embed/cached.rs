@@ -57,10 +57,8 @@ impl CachedEmbedder {
 
     async fn remember(&self, embedded: &HashMap<CacheKey, Result<Embedded, EmbedError>>) {
         let Some(cache) = self.cache() else { return };
-        let entries: Vec<_> = embedded
-            .iter()
-            .filter_map(|(&key, outcome)| Some((key, outcome.as_ref().ok()?.vector.clone())))
-            .collect();
+        let entries: Vec<_> =
+            embedded.iter().filter_map(|(&key, outcome)| Some((key, outcome.as_ref().ok()?.vector.clone()))).collect();
         if entries.is_empty() {
             return;
         }

@@ -10,12 +10,7 @@ use lexigram_api::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Machine,
-    in_hand::InHand,
-    revision::pipeline_fingerprint,
-    stage::Exits,
-};
+use super::{Machine, in_hand::InHand, revision::pipeline_fingerprint, stage::Exits};
 use crate::{
     chunk::{self, Chunker},
     embed::{CachedEmbedder, Embedder},

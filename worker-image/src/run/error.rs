@@ -4,7 +4,14 @@ use lexigram_api::failure::FailureCategory;
 use thiserror::Error;
 
 use super::judge::InvalidRule;
-use crate::{batch::{InputError, OutputError}, chunk::ChunkError, embed::EmbedError, failure::Classified, source::SourceError, store::StoreError};
+use crate::{
+    batch::{InputError, OutputError},
+    chunk::ChunkError,
+    embed::EmbedError,
+    failure::Classified,
+    source::SourceError,
+    store::StoreError,
+};
 
 /// Why a run did not come to its end.
 #[derive(Debug, Error)]

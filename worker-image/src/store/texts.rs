@@ -12,8 +12,10 @@ use super::{FailedAttempt, RunKey, Store, StoreFuture, WorkItem};
 pub struct ListedRange {
     /// Name, unique within the batch: `rows 1001-2000`.
     pub name: String,
-    /// Changes when the rows do; none if the range has to be worked through whatever it holds.
-    pub version: Option<String>,
+    /// Changes when the rows do.
+    pub version: String,
+    /// Whether what an earlier run has written of it is still there.
+    pub kept: bool,
     /// Rows in it.
     pub rows: i32,
     /// Rows before it.
@@ -118,7 +120,8 @@ pub struct TextWrite {
 
 /// A store that batches can be kept in.
 pub trait TextStore: Store {
-    /// Adds listed ranges to the run. Those that are done whole, in their present version and `pipeline`, are skipped.
+    /// Adds listed ranges to the run. Those that are kept, and done whole in their present version and `pipeline`, are
+    /// skipped.
     fn add_ranges<'a>(&'a self, run: &'a RunKey, listed: Vec<ListedRange>, pipeline: &'a str) -> StoreFuture<'a, ()>;
     /// Marks as in flight what waits next: one range, or up to `limit` single texts. Nothing when nothing waits;
     /// suspects come last and alone.

@@ -16,6 +16,8 @@ use crate::batch::OutputError;
 
 /// The file that says whose directory it is.
 const MARKER: &str = "_lexigram.json";
+/// How the names of files begin that are kept beside the parts; who reads a directory of Parquet passes over them.
+const OWN: &str = "_lexigram.";
 /// What a fresh file system may hold.
 const LOST_AND_FOUND: &str = "lost+found";
 /// How the names of part files begin.
@@ -28,8 +30,7 @@ struct Marker {
 
 /// Makes the directory, and makes it the owner's; refuses one that is another's.
 pub(super) fn take(directory: &Path, owner: &str) -> Result<(), OutputError> {
-    let taken =
-        |holds: String| OutputError::Taken { directory: directory.display().to_string(), holds };
+    let taken = |holds: String| OutputError::Taken { directory: directory.display().to_string(), holds };
     fs::create_dir_all(directory).map_err(|error| OutputError::of_file(directory, &error))?;
     let marker = directory.join(MARKER);
     match fs::read(&marker) {
@@ -95,6 +96,5 @@ fn names(directory: &Path) -> Result<Vec<String>, OutputError> {
         Ok(entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned())
     };
     let names: Vec<String> = entries.map(name).collect::<Result<_, OutputError>>()?;
-    // a marker that was being written when its process died
-    Ok(names.into_iter().filter(|name| name.strip_prefix('.') != Some(MARKER)).collect())
+    Ok(names.into_iter().filter(|name| !name.trim_start_matches('.').starts_with(OWN)).collect())
 }

@@ -46,18 +46,25 @@ impl OutputRow {
 }
 
 impl Output {
-    /// Makes sure that the output may be written. `revisions` are those that the ledger has as done: part files that
-    /// have not got their name yet get it now.
-    pub(super) fn open(location: &OutputLocation, revisions: &[String]) -> Result<Self, OutputError> {
+    /// Makes sure that the output may be written.
+    pub(super) fn open(location: &OutputLocation) -> Result<Self, OutputError> {
         Ok(match location {
             OutputLocation::Collection { collection } => Self::Collection(collection.clone()),
             OutputLocation::Files { directory, format, owner } => {
                 let directory = PathBuf::from(directory);
                 directory::take(&directory, owner)?;
-                directory::recover(&directory, revisions)?;
                 Self::Files(Files { directory, format: *format })
             }
         })
+    }
+
+    /// Tidies up after an earlier process. `revisions` are those that the ledger has as done: part files that have not
+    /// got their name yet get it now.
+    pub(super) fn recover(&self, revisions: &[String]) -> Result<(), OutputError> {
+        match self {
+            Self::Collection(_) => Ok(()),
+            Self::Files(files) => directory::recover(&files.directory, revisions),
+        }
     }
 
     /// How large a range is.

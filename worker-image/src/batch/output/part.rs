@@ -76,9 +76,9 @@ impl Files {
             let file = File::create(&path).map_err(|error| OutputError::of_file(&path, &error))?;
             let writer = match format {
                 VectorFormat::JsonLines => Writer::JsonLines(JsonLines::new(file)),
-                VectorFormat::Parquet => Writer::Parquet(Box::new(
-                    Parquet::new(file).map_err(|error| OutputError::of_file(&path, &error))?,
-                )),
+                VectorFormat::Parquet => {
+                    Writer::Parquet(Box::new(Parquet::new(file).map_err(|error| OutputError::of_file(&path, &error))?))
+                }
             };
             Ok(Part { hidden, writer })
         })

@@ -34,7 +34,7 @@ impl CsvRows {
             None => return Ok(Self { records, path, header: Vec::new(), fields: fields.clone(), rows: 0 }),
             Some(record) => record.fields.ok_or_else(|| InputError::Unreadable {
                 path: path.clone(),
-                problem: format!("the header is too large; it may have {MOST_FIELDS} fields"),
+                problem: format!("as CSV: the header is too large; it may have {MOST_FIELDS} fields"),
             })?,
         };
         let header: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();

@@ -40,7 +40,9 @@ pub(in crate::batch) enum RowError {
         setting: &'static str,
     },
     /// There is no text.
-    #[error("{place}: the field '{field}' is {found}; give it a text, leave the row out, or correct spec.input.textField")]
+    #[error(
+        "{place}: the field '{field}' is {found}; give it a text, leave the row out, or correct spec.input.textField"
+    )]
     TextMissing {
         /// Which row.
         place: Place,
@@ -72,7 +74,9 @@ pub(in crate::batch) enum RowError {
         key: String,
     },
     /// The row that failed before is no longer there.
-    #[error("{place} is gone from the input, or holds something else now; start the batch again to embed what it holds")]
+    #[error(
+        "{place} is gone from the input, or holds something else now; start the batch again to embed what it holds"
+    )]
     Gone {
         /// Which row.
         place: Place,

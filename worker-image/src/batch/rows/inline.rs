@@ -22,16 +22,18 @@ impl InlineRows {
 
 impl RowReader for InlineRows {
     fn next(&mut self) -> Result<Option<Row>, InputError> {
-        let Some(InlineText { id, text, metadata }) = usize::try_from(self.next).ok().and_then(|row| self.texts.get(row))
+        let Some(InlineText { id, text, metadata }) =
+            usize::try_from(self.next).ok().and_then(|row| self.texts.get(row))
         else {
             return Ok(None);
         };
         let position = Position { row: self.next, line: self.next, byte: 0 };
         self.next += 1;
-        let content = checked_text("text", Place::new(false, position), Some(Value::String(text.clone()))).map(|text| {
-            let metadata = metadata.iter().map(|(field, value)| (field.clone(), Value::String(value.clone())));
-            Text { key: id.clone().unwrap_or_else(|| self.next.to_string()), text, metadata: metadata.collect() }
-        });
+        let content =
+            checked_text("text", Place::new(false, position), Some(Value::String(text.clone()))).map(|text| {
+                let metadata = metadata.iter().map(|(field, value)| (field.clone(), Value::String(value.clone())));
+                Text { key: id.clone().unwrap_or_else(|| self.next.to_string()), text, metadata: metadata.collect() }
+            });
         Ok(Some(Row { position, bytes: text.len(), content }))
     }
 

@@ -235,8 +235,7 @@ fn read<T: DataType>(
     let mut rows = 0;
     // one call ends with a page
     while rows < count {
-        let (more, _, _) =
-            reader.read_records(count - rows, optional.then_some(&mut levels), None, &mut values)?;
+        let (more, _, _) = reader.read_records(count - rows, optional.then_some(&mut levels), None, &mut values)?;
         if more == 0 {
             break;
         }

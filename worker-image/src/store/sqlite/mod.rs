@@ -7,9 +7,9 @@ mod chunks;
 mod guard;
 mod ledger;
 mod schema;
-mod texts;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::{
     path::Path,

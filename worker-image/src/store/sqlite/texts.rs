@@ -27,7 +27,7 @@ pub(super) fn add_ranges(
         let mut unchanged = transaction.prepare_cached(&format!(
             "UPDATE documents SET run = ?3, outcome = 'Skipped', {NOTHING_WRITTEN}
              WHERE scope = ?1 AND name = ?2 AND state = 'Done' AND version = ?4 AND pipeline = ?5
-                 AND weight + (SELECT count(*) FROM documents AS single
+                 AND ?7 AND weight + (SELECT count(*) FROM documents AS single
                      WHERE single.part_of = documents.id AND single.state = 'Done') = ?6
              RETURNING id"
         ))?;
@@ -42,11 +42,11 @@ pub(super) fn add_ranges(
                  first_row = ?6, place = ?7, part_of = NULL, outcome = NULL, {NOTHING_WRITTEN},
                  attempts = iif(suspect, attempts, 0), {NO_FAILURE}",
         ))?;
-        for ListedRange { name, version, rows, first_row, place } in listed {
+        for ListedRange { name, version, kept, rows, first_row, place } in listed {
             if of_this_run.exists(params![run.scope, name, run.run])? {
                 continue;
             }
-            let same = params![run.scope, name, run.run, version, pipeline, rows];
+            let same = params![run.scope, name, run.run, version, pipeline, rows, kept];
             match unchanged.query_row(same, |row| row.get::<_, i64>(0)).optional()? {
                 Some(range) => its_singles.execute(params![range, run.run])?,
                 None => waiting.execute(params![run.scope, name, run.run, version, rows, first_row, place])?,
