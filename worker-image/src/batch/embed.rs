@@ -1,6 +1,8 @@
 //! Second stage: rows to vectors, two slices at once, so that the provider is busy while one of them ends. Asks the
 //! embedding provider.
 
+use std::pin::pin;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use lexigram_api::failure::{FailureCategory, Stage};
 use tokio::sync::mpsc::{Receiver, Sender};
@@ -27,7 +29,7 @@ impl Run<'_> {
     ) -> Result<(), RunFailure> {
         let slices = stream::unfold(read, |mut read| async { read.recv().await.map(|slice| (slice, read)) });
         // in order: the rows of a part file come in several slices
-        let mut embedded = slices.map(|slice| self.embed_slice(slice)).buffered(CONCURRENCY);
+        let mut embedded = pin!(slices.map(|slice| self.embed_slice(slice)).buffered(CONCURRENCY));
         while let Some(Some(slice)) = embedded.try_next().await? {
             if next.send(slice).await.is_err() {
                 break;
