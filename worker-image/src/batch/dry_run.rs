@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Rows after which the count is told.
-const STEP: u64 = 1000;
+const STEP: i32 = 1000;
 
 /// Counts the texts of one input.
 pub(super) async fn count(
@@ -103,11 +103,11 @@ impl Pass {
     fn run(&mut self, steps: &Sender<i32>) -> Result<(), RunFailure> {
         let mut seen = Seen::new()?;
         let mut reader = self.rows.open()?;
-        let mut since = 0;
+        let mut since = 0i32;
         while let Some(row) = reader.next()? {
             self.take(&row, &mut seen)?;
             since += 1;
-            if u64::from(since.unsigned_abs()) == STEP && steps.blocking_send(std::mem::take(&mut since)).is_err() {
+            if since == STEP && steps.blocking_send(std::mem::take(&mut since)).is_err() {
                 return Ok(());
             }
         }
