@@ -2,11 +2,14 @@
 //!
 //! - [`source`], [`parse`], [`chunk`], [`embed`], [`store`]: the steps, each a trait with one file an implementation
 //! - [`pipeline`]: one run through all of them
+//! - [`batch`]: one run over the texts of one input, which needs only embedding and storing
+//! - [`run`]: what the two have in common
 //! - [`report`]: what a run says of itself, while it lasts and at its end
 //! - [`cli`]: the commands
 //!
 //! The library exists for the binary and its tests; it is no API for others.
 
+pub mod batch;
 pub mod chunk;
 pub mod cli;
 pub mod embed;
@@ -15,6 +18,7 @@ mod http;
 pub mod parse;
 pub mod pipeline;
 pub mod report;
+pub mod run;
 pub mod source;
 pub mod store;
 

@@ -17,8 +17,9 @@ use jiff::Timestamp;
 use lexigram_api::contract::{ExitCode, IngestTask, Mode, Task, WorkSpec};
 use lexigram_worker::{
     embed::{EmbedError, Embedded, Embedder, Outcomes, TokenCounter},
-    pipeline::{Ended, Machine, ingest, ingest_from},
+    pipeline::{Machine, ingest, ingest_from},
     report::Tracker,
+    run::Ended,
     source::{Fetched, Listed, Source, SourceError},
 };
 use tokenizers::{Tokenizer, models::wordlevel::WordLevel, pre_tokenizers::whitespace::Whitespace};

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -14,13 +14,13 @@ use lexigram_api::{
     document::{Chunking, Parsing, SyncMode},
     failure::{FailureCategory, FailurePolicy},
 };
-use tracing_subscriber::EnvFilter;
 
-use super::{Models, fail, fail_with, print, progress, stop_on_signal};
+use super::{Models, fail, fail_with, finish_by_hand, log_for_a_person, print, progress, stop_on_signal};
 use crate::{
     embed,
-    pipeline::{self, Ended, Machine},
+    pipeline::{self, Machine},
     report::Tracker,
+    run::{Ended, run_by_hand},
 };
 
 /// How long to wait for another run over the same folder: a person wants to know soon.
@@ -72,8 +72,7 @@ enum Sync {
 }
 
 pub(super) async fn main(arguments: Arguments) -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    log_for_a_person();
     let tasks = match arguments.paths.iter().map(|path| task(&arguments, path)).collect::<Result<Vec<_>, _>>() {
         Ok(tasks) => tasks,
         Err(message) => return fail(FailureCategory::Configuration, &message),
@@ -89,19 +88,14 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
     let machine = Machine { embedder, parser_program, patience: PATIENCE };
     for task in &tasks {
         let started = Instant::now();
-        let run = pipeline::run_by_hand();
+        let run = run_by_hand();
         let tracker = Arc::new(Tracker::new(&run));
         let Ended { report, exit } = tokio::select! {
             ended = pipeline::ingest(&machine, &run, task, &tracker, &stop) => ended,
-            never = progress::show(&tracker) => match never {},
+            never = progress::show(&tracker, "documents") => match never {},
         };
         print(&summary(&report, started.elapsed()));
-        if let Some(error) = &report.error {
-            fail(error.category, &error.message);
-        }
-        if exit == ExitCode::Interrupted {
-            let _unwritable = writeln!(io::stderr(), "stopped; the same command goes on from here");
-        }
+        let exit = finish_by_hand(&report, exit);
         if exit != ExitCode::Finished {
             return exit;
         }

@@ -15,17 +15,17 @@ const BAR_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a line is written.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Shows the progress of a run until it is dropped.
-pub(super) async fn show(tracker: &Tracker) -> std::convert::Infallible {
+/// Shows the progress of a run over `items` until it is dropped.
+pub(super) async fn show(tracker: &Tracker, items: &str) -> std::convert::Infallible {
     match stderr().is_terminal() {
-        true => bar(tracker).await,
-        false => lines(tracker).await,
+        true => bar(tracker, items).await,
+        false => lines(tracker, items).await,
     }
 }
 
-async fn bar(tracker: &Tracker) -> std::convert::Infallible {
+async fn bar(tracker: &Tracker, items: &str) -> std::convert::Infallible {
     let bar = ProgressBar::no_length();
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} documents, {msg}");
+    let style = ProgressStyle::with_template(&format!("{{bar:30}} {{pos}}/{{len}} {items}, {{msg}}"));
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let mut interval = tokio::time::interval(BAR_INTERVAL);
     // the bar leaves no trace: the summary says more
@@ -47,14 +47,14 @@ impl Drop for Cleared<'_> {
     }
 }
 
-async fn lines(tracker: &Tracker) -> std::convert::Infallible {
+async fn lines(tracker: &Tracker, items: &str) -> std::convert::Infallible {
     let start = tokio::time::Instant::now() + LINE_INTERVAL;
     let mut interval = tokio::time::interval_at(start, LINE_INTERVAL);
     loop {
         interval.tick().await;
         let progress = tracker.progress();
         let (processed, total) = (progress.counts.items.processed(), progress.counts.items.total);
-        let _unwritable = writeln!(stderr(), "{processed}/{total} documents, {}", words(&progress));
+        let _unwritable = writeln!(stderr(), "{processed}/{total} {items}, {}", words(&progress));
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use clap::Args;
 use lexigram_api::contract::{
-    CONTRACT_VERSION, Embedding, ExitCode, IngestTask, Report, RunError, Task, WORK_SPEC_PATH, WORKER_PORT, WorkSpec,
+    CONTRACT_VERSION, Embedding, ExitCode, Report, RunError, SCRATCH_PATH, Task, WORK_SPEC_PATH, WORKER_PORT, WorkSpec,
 };
 use lexigram_api::failure::FailureCategory;
 use serde::Deserialize;
@@ -21,10 +21,12 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Models, stop_on_signal};
 use crate::{
-    embed,
+    batch,
+    embed::{self, Embedder},
     failure::Classified,
-    pipeline::{self, Ended, Machine, RunFailure},
+    pipeline,
     report::{Tracker, serve, write_report},
+    run::{Ended, RunFailure},
 };
 
 /// How long a worker waits for another one over the same source: longer than a pod may take to end.
@@ -77,13 +79,7 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(io::stderr).init();
     let ended = match read(&arguments.spec) {
-        Ok(WorkSpec { contract_version: _, run, task: Task::Stub }) => {
-            Ended { report: report(run), exit: ExitCode::Finished }
-        }
-        Ok(WorkSpec { contract_version: _, run, task: Task::Ingest(task) }) => work(&arguments, &run, &task).await,
-        Ok(WorkSpec { contract_version: _, run, task: Task::Embed(_) }) => {
-            Ended::before_start(&run, &RunFailure::Broken("texts cannot be embedded yet".to_owned()))
-        }
+        Ok(WorkSpec { contract_version: _, run, task }) => work(&arguments, &run, &task).await,
         Err(error) => {
             let (category, reason) = (error.category(), error.reason().to_owned());
             let error = Some(RunError { category, reason, message: error.to_string() });
@@ -117,16 +113,29 @@ fn read(path: &Path) -> Result<WorkSpec, SpecError> {
     serde_json::from_slice(&json).map_err(invalid)
 }
 
-async fn work(arguments: &Arguments, run: &str, task: &IngestTask) -> Ended {
+async fn work(arguments: &Arguments, run: &str, task: &Task) -> Ended {
+    let embedding = match task {
+        Task::Ingest(task) => &task.embedding,
+        Task::Embed(task) => &task.embedding,
+        Task::Stub => return Ended { report: report(run.to_owned()), exit: ExitCode::Finished },
+    };
     let stop = match stop_on_signal() {
         Ok(stop) => stop,
         Err(error) => return Ended::before_start(run, &RunFailure::Broken(error.to_string())),
     };
     let tracker = Arc::new(Tracker::new(run));
     tokio::spawn(serve_progress(arguments.listen, Arc::clone(&tracker)));
-    match prepare(&arguments.models, &task.embedding, &stop).await {
-        Ok(machine) => pipeline::ingest(&machine, run, task, &tracker, &stop).await,
-        Err(error) => Ended::before_start(run, &error),
+    match (prepare(&arguments.models, embedding, &stop).await, task) {
+        (Ok((embedder, parser_program)), Task::Ingest(task)) => {
+            let machine = pipeline::Machine { embedder, parser_program, patience: PATIENCE };
+            pipeline::ingest(&machine, run, task, &tracker, &stop).await
+        }
+        (Ok((embedder, _)), Task::Embed(task)) => {
+            let machine = batch::Machine { embedder, scratch: SCRATCH_PATH.into(), patience: PATIENCE };
+            batch::embed(&machine, run, task, &tracker, &stop).await
+        }
+        (Ok(_), Task::Stub) => Ended { report: report(run.to_owned()), exit: ExitCode::Finished },
+        (Err(error), _) => Ended::before_start(run, &error),
     }
 }
 
@@ -142,11 +151,15 @@ async fn serve_progress(address: SocketAddr, tracker: Arc<Tracker>) {
     }
 }
 
-async fn prepare(models: &Models, embedding: &Embedding, stop: &CancellationToken) -> Result<Machine, RunFailure> {
+async fn prepare(
+    models: &Models,
+    embedding: &Embedding,
+    stop: &CancellationToken,
+) -> Result<(Arc<dyn Embedder>, PathBuf), RunFailure> {
     let embedder =
         stop.run_until_cancelled(embed::open(embedding, &models.folder)).await.ok_or(RunFailure::Interrupted)??;
     let parser_program = std::env::current_exe().map_err(|error| RunFailure::Broken(error.to_string()))?;
-    Ok(Machine { embedder, parser_program, patience: PATIENCE })
+    Ok((embedder, parser_program))
 }
 
 /// The report of a run that has done nothing.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     embed,
-    pipeline::RunFailure,
+    run::RunFailure,
     store::{Hit, SqliteStore, Store, StoreError, printable},
 };
 

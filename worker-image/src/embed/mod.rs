@@ -1,5 +1,6 @@
 //! Texts in, vectors out: the trait that embedding providers share, and the choice among them.
 
+mod cached;
 mod local;
 mod openai;
 mod tokens;
@@ -18,6 +19,7 @@ use lexigram_api::{
 use thiserror::Error;
 use tokio::task::spawn_blocking;
 
+pub use cached::CachedEmbedder;
 pub use local::LocalModel;
 pub use openai::{OpenAI, Patience, ProviderError};
 pub use tokens::TokenCounter;

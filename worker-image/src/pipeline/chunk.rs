@@ -7,11 +7,10 @@ use tokio::{sync::mpsc::Receiver, task::spawn_blocking};
 
 use super::{
     in_hand::{Document, Settled},
-    judge::Failure,
     run::Run,
     stage::{Exits, Step},
 };
-use crate::{chunk::Chunk, parse::Parsed};
+use crate::{chunk::Chunk, parse::Parsed, run::Failure};
 
 /// Documents that are cut at once: embedding takes far longer, so one is enough.
 const CONCURRENCY: usize = 1;

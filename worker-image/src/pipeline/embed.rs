@@ -4,15 +4,14 @@ use lexigram_api::failure::Stage;
 use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::{
-    RunFailure,
     in_hand::{Document, Settled},
-    judge::Failure,
     revision::chunk_id,
     run::Run,
 };
 use crate::{
     chunk::Chunk,
     embed::{EmbedError, Embedded},
+    run::{Failure, RunFailure},
     store::{DocumentWrite, EmbeddedChunk},
 };
 

@@ -5,12 +5,11 @@ use tokio::{sync::mpsc::Receiver, task::spawn_blocking};
 
 use super::{
     in_hand::{Document, Settled},
-    judge::Failure,
     revision::revision,
     run::Run,
     stage::{Exits, Step},
 };
-use crate::source::Fetched;
+use crate::{run::Failure, source::Fetched};
 
 /// Documents that are fetched at once.
 const CONCURRENCY: usize = 4;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::judge::Failure;
-use crate::store::{DocumentWrite, WorkItem};
+use crate::{
+    run::Failure,
+    store::{DocumentWrite, WorkItem},
+};
 
 /// Content and text that wait between two stages, in KiB.
 const MEMORY_KIB: u32 = 64 * 1024;

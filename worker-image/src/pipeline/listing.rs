@@ -3,7 +3,8 @@
 use futures::StreamExt;
 use lexigram_api::contract::Phase;
 
-use super::{RunFailure, run::Run};
+use super::run::Run;
+use crate::run::RunFailure;
 
 /// Documents that go into the ledger in one write.
 const PAGE: usize = 500;

@@ -8,10 +8,8 @@
 mod chunk;
 mod claim;
 mod embed;
-mod error;
 mod fetch;
 mod in_hand;
-mod judge;
 mod listing;
 mod parse;
 mod revision;
@@ -21,19 +19,13 @@ mod write;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use lexigram_api::{
-    contract::{CONTRACT_VERSION, ExitCode, IngestTask, Report, RunError},
-    failure::FailureCategory,
-};
+use lexigram_api::contract::IngestTask;
 use tokio_util::sync::CancellationToken;
-
-pub use error::RunFailure;
 
 use crate::{
     embed::Embedder,
-    failure::Classified,
     report::Tracker,
+    run::Ended,
     source::{self, Source},
     store::RunSummary,
 };
@@ -46,15 +38,6 @@ pub struct Machine {
     pub parser_program: PathBuf,
     /// How long to wait for another run over the same source to end.
     pub patience: Duration,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    /// The report.
-    pub report: Report,
-    /// How the process has to exit.
-    pub exit: ExitCode,
 }
 
 /// Ingests one source. Ends early, and in good order, once `stop` is cancelled.
@@ -92,76 +75,5 @@ pub async fn ingest_from(
             }
             Ended::new(run, &summary, result.err().as_ref())
         }
-    }
-}
-
-impl Ended {
-    /// A run that never came to documents.
-    #[must_use]
-    pub fn before_start(run: &str, error: &RunFailure) -> Self {
-        Self::new(run, &RunSummary::default(), Some(error))
-    }
-
-    fn new(run: &str, summary: &RunSummary, error: Option<&RunFailure>) -> Self {
-        let exit = match error {
-            None => ExitCode::Finished,
-            Some(RunFailure::Interrupted) => ExitCode::Interrupted,
-            Some(error) => match error.category() {
-                FailureCategory::Authentication => ExitCode::Authentication,
-                FailureCategory::Configuration => ExitCode::Configuration,
-                _ => ExitCode::Retryable,
-            },
-        };
-        // a run that was told to stop has not failed
-        let error = error.filter(|error| !matches!(error, RunFailure::Interrupted)).map(|error| RunError {
-            category: error.category(),
-            reason: error.reason().to_owned(),
-            message: error.to_string(),
-        });
-        let report = Report {
-            contract_version: CONTRACT_VERSION.to_owned(),
-            run: run.to_owned(),
-            error,
-            counts: summary.counts.clone(),
-            dry_run: None,
-            next_retry_time: summary.next_retry,
-            recent_failures: summary.recent_failures.clone(),
-        };
-        Self { report, exit }
-    }
-}
-
-/// A name for a run that nobody else has named, later than every earlier one.
-#[must_use]
-pub fn run_by_hand() -> String {
-    format!("by-hand-{}", Timestamp::now().as_nanosecond())
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-    use crate::{source::SourceError, store::StoreError};
-
-    #[rstest]
-    #[case::finished(None, 0, None)]
-    #[case::stopped(Some(RunFailure::Interrupted), 143, None)]
-    #[case::refused(Some(RunFailure::Source(SourceError::Refused { status: 401 })), 77, Some("SourceAccessDenied"))]
-    #[case::set_up_wrongly(
-        Some(RunFailure::Source(SourceError::NoDirectory { path: "/gone".to_owned() })),
-        78,
-        Some("SourceDirectoryNotFound")
-    )]
-    #[case::may_pass(Some(RunFailure::Store(StoreError::Busy)), 75, Some("StoreBusy"))]
-    #[case::partial(
-        Some(RunFailure::ListingPartial { listed: 3, failed: 1, first: "x".to_owned() }),
-        75,
-        Some("ListingPartial")
-    )]
-    fn ends(#[case] error: Option<RunFailure>, #[case] code: u8, #[case] reason: Option<&str>) {
-        let ended = Ended::new("r1", &RunSummary::default(), error.as_ref());
-        assert_eq!(ended.exit.code(), code);
-        assert_eq!(ended.report.error.map(|error| error.reason).as_deref(), reason);
     }
 }

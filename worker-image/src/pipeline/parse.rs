@@ -5,11 +5,10 @@ use tokio::sync::mpsc::Receiver;
 
 use super::{
     in_hand::{Document, Settled},
-    judge::Failure,
     run::Run,
     stage::{Exits, Step},
 };
-use crate::{parse::Parsed, source::Fetched};
+use crate::{parse::Parsed, run::Failure, source::Fetched};
 
 impl Run<'_> {
     pub(super) async fn parse(&self, incoming: Receiver<Document<Fetched>>, exits: Exits<Parsed>) {

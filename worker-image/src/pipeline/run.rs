@@ -6,25 +6,19 @@ use jiff::Timestamp;
 use lexigram_api::{
     contract::{IngestTask, Mode, Phase, StoreLocation},
     document::SyncMode,
-    failure::FailureAction,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Machine, RunFailure,
-    in_hand::InHand,
-    judge::{Failure, Judge},
-    revision::pipeline_fingerprint,
-    stage::Exits,
-};
+use super::{Machine, in_hand::InHand, revision::pipeline_fingerprint, stage::Exits};
 use crate::{
     chunk::{self, Chunker},
-    embed::Embedder,
+    embed::{CachedEmbedder, Embedder},
     parse::{Limits, ParserPool},
     report::Tracker,
+    run::{Judge, RunFailure, count_interrupted},
     source::Source,
-    store::{Collection, Listing, RunKey, RunSummary, SqliteStore, Store, StoreError},
+    store::{Collection, Listing, RunKey, RunSummary, SqliteStore, Store, StoreError, open_cache},
 };
 
 /// Parser processes at the most, however many processors there are.
@@ -58,13 +52,17 @@ impl<'a> Run<'a> {
         stop: &'a CancellationToken,
     ) -> Result<Self, RunFailure> {
         let judge = Judge::new(task.failure_policy.clone())?;
-        let embedder = Arc::clone(&machine.embedder);
+        let embedder: Arc<dyn Embedder> = match open_cache(&task.store) {
+            None => Arc::clone(&machine.embedder),
+            cache => Arc::new(CachedEmbedder::new(Arc::clone(&machine.embedder), cache, task.embedding.truncate)),
+        };
         let chunker = chunk::open(&task.chunking, embedder.tokens(), embedder.max_tokens())?;
         let collection =
             Collection { name: &task.collection, model: embedder.fingerprint(), dimension: embedder.dimension() };
         let StoreLocation::Sqlite { path, cache: _ } = &task.store;
         let store = SqliteStore::create(Path::new(path), &collection, &task.scope, machine.patience);
-        let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)??;
+        let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)?;
+        let store = store.map_err(|error| error.on_model_change(task.embedding.on_model_change))?;
         let deadline = Duration::from_secs(u64::from(task.parsing.document_timeout_seconds.unsigned_abs()));
         let parser_count = available_parallelism().map_or(1, usize::from).min(MOST_PARSERS);
         Ok(Self {
@@ -99,7 +97,7 @@ impl<'a> Run<'a> {
     }
 
     async fn steps(&self) -> Result<(), RunFailure> {
-        self.count_interrupted().await?;
+        count_interrupted(&*self.store, &self.key, &self.judge).await?;
         let partial = match self.task.mode {
             Mode::Full if self.store.begin_full(&self.key).await? == Listing::Open => self.list().await?,
             Mode::Full => None,
@@ -131,19 +129,6 @@ impl<'a> Run<'a> {
         if let Err(error) = self.store.prune_archive(policy, Timestamp::now()).await {
             tracing::warn!("the archive of failed documents could not be pruned: {error}");
         }
-    }
-
-    /// Counts an attempt for every document that an earlier process had in hand when it died.
-    async fn count_interrupted(&self) -> Result<(), RunFailure> {
-        for item in self.store.interrupted(&self.key).await? {
-            let attempt = self.judge.judge(&item, Failure::worker_died(), Timestamp::now());
-            tracing::warn!(document = item.name, attempts = attempt.attempts, "{}", attempt.message);
-            match attempt.verdict.action {
-                FailureAction::Retry => self.store.suspect(attempt).await?,
-                FailureAction::Archive | FailureAction::Notify => self.store.fail(attempt).await?,
-            }
-        }
-        Ok(())
     }
 
     /// The stages, all at once, until no document waits or the run is told to stop.

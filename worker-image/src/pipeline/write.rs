@@ -1,14 +1,14 @@
 //! Last stage, and the only writer: settles every document in the ledger. Writes the store.
 
 use jiff::Timestamp;
-use lexigram_api::contract::{Counts, ItemCounts, ItemFailure};
+use lexigram_api::contract::{Counts, ItemCounts};
 use tokio::sync::mpsc::Receiver;
 
 use super::{
     in_hand::{Document, Settled},
     run::Run,
 };
-use crate::store::{FailedAttempt, StoreError, printable};
+use crate::store::StoreError;
 
 impl Run<'_> {
     pub(super) async fn write(&self, mut settled: Receiver<Document<Settled>>) -> Result<(), StoreError> {
@@ -34,7 +34,7 @@ impl Run<'_> {
                 Settled::Failed(failure) => {
                     let attempt = self.judge.judge(&ticket.item, failure, Timestamp::now());
                     self.store.fail(attempt.clone()).await?;
-                    let failure = describe(&ticket.item.name, attempt);
+                    let failure = attempt.describe(&ticket.item.name);
                     let (category, action) = (failure.category.as_str(), failure.action.as_str());
                     tracing::warn!(document = failure.item, category, action, "{}", failure.message);
                     self.tracker.failed(failure, 1);
@@ -42,19 +42,5 @@ impl Run<'_> {
             }
         }
         Ok(())
-    }
-}
-
-fn describe(name: &str, attempt: FailedAttempt) -> ItemFailure {
-    let FailedAttempt { document: _, attempts, stage, category, reason, message, time, verdict } = attempt;
-    ItemFailure {
-        item: printable(name),
-        stage,
-        category,
-        reason,
-        message,
-        attempts,
-        action: verdict.action,
-        last_failure_time: time,
     }
 }

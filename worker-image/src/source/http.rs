@@ -5,13 +5,13 @@
 use std::{path::Path, time::Duration};
 
 use futures::{
-    FutureExt, StreamExt,
+    FutureExt, StreamExt, TryStreamExt,
     future::BoxFuture,
     stream::{self, BoxStream},
 };
 use jiff::Timestamp;
 use reqwest::{
-    Client, Response, StatusCode, Url,
+    Client, ClientBuilder, Response, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER},
     redirect::Policy,
 };
@@ -23,6 +23,8 @@ use crate::http::{HeadersError, USER_AGENT, cause, read_headers, retry_after};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a whole download may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a server may say nothing within a download that has no limit as a whole.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// Redirects that are followed for one document.
 const MAX_REDIRECTS: usize = 5;
 /// How often a server that asks to slow down is asked again; after that the document waits in the ledger.
@@ -44,11 +46,18 @@ impl Http {
         filter: NameFilter,
     ) -> Result<Self, SourceError> {
         urls.retain(|url| filter.accepts(url));
+        Self::with_client(urls, headers_directory, Client::builder().timeout(FETCH_TIMEOUT))
+    }
+
+    fn with_client(
+        urls: Vec<String>,
+        headers_directory: Option<&str>,
+        client: ClientBuilder,
+    ) -> Result<Self, SourceError> {
         let headers = headers_directory.map(Path::new).map(read_headers).transpose()?.unwrap_or_default();
-        let client = Client::builder()
+        let client = client
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(FETCH_TIMEOUT)
             .redirect(Policy::none())
             .build()
             .map_err(|error| connection(&error))?;
@@ -107,6 +116,25 @@ impl Http {
             }
         }
         Err(SourceError::Redirects { limit: MAX_REDIRECTS })
+    }
+}
+
+/// A download that is taken part by part, of any length.
+pub(crate) struct Download {
+    body: BoxStream<'static, reqwest::Result<Vec<u8>>>,
+}
+
+impl Download {
+    /// Asks for a document and waits for the beginning of the answer.
+    pub(crate) async fn start(url: &str, headers_directory: Option<&str>) -> Result<Self, SourceError> {
+        let client = Client::builder().read_timeout(READ_TIMEOUT);
+        let response = Http::with_client(Vec::new(), headers_directory, client)?.patiently_request(url).await?;
+        Ok(Self { body: response.bytes_stream().map_ok(Vec::from).boxed() })
+    }
+
+    /// The next part; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, SourceError> {
+        self.body.next().await.transpose().map_err(|error| connection(&error))
     }
 }
 

@@ -11,6 +11,8 @@ use lexigram_api::contract::{IngestTask, SourceLocation};
 
 pub use error::SourceError;
 
+pub(crate) use http::Download;
+
 use directory::Directory;
 use http::Http;
 use inline::Inline;

@@ -112,6 +112,24 @@ pub struct FailedAttempt {
     pub verdict: Verdict,
 }
 
+impl FailedAttempt {
+    /// The failure of the item of that name as a person sees it.
+    #[must_use]
+    pub fn describe(self, name: &str) -> ItemFailure {
+        let Self { document: _, attempts, stage, category, reason, message, time, verdict } = self;
+        ItemFailure {
+            item: printable(name),
+            stage,
+            category,
+            reason,
+            message,
+            attempts,
+            action: verdict.action,
+            last_failure_time: time,
+        }
+    }
+}
+
 /// A row of the ledger as a person sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,9 +3,11 @@
 //! A store acknowledges a write by returning; only then does it count. The order of writes is such that a process may
 //! die between any two of them: new chunks, then the ledger row, then the removal of old chunks.
 
+mod cache;
 mod error;
 mod ledger;
 mod sqlite;
+mod texts;
 
 use std::ops::Range;
 
@@ -15,9 +17,11 @@ use lexigram_api::failure::ArchivePolicy;
 use serde::Serialize;
 use uuid::Uuid;
 
+pub use cache::{CacheKey, EmbeddingCache, open_cache};
 pub use error::StoreError;
 pub use ledger::{DocumentState, FailedAttempt, LedgerRow, Outcome, RunSummary, WorkItem, printable};
-pub use sqlite::SqliteStore;
+pub use sqlite::{SqliteCache, SqliteStore};
+pub use texts::{FailedText, ListedRange, RangeWrite, Spent, StoredText, TextItem, TextStore, TextWrite};
 
 use crate::source::Listed;
 
@@ -103,7 +107,7 @@ pub struct Hit {
     pub score: f64,
     /// Source of the document.
     pub scope: String,
-    /// Name of the document.
+    /// Name of the document; id of the text if it is one of a batch.
     pub document: String,
     /// Position within the document, from 0.
     pub ordinal: i32,
@@ -113,6 +117,9 @@ pub struct Hit {
     pub page: Option<i32>,
     /// Text of the chunk.
     pub text: String,
+    /// What a batch keeps beside the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Value>,
 }
 
 /// One collection: its chunks, its vectors, its ledger.

@@ -3,6 +3,8 @@
 // each test binary uses a part of this
 #![allow(dead_code)]
 
+pub mod fake;
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -63,7 +63,7 @@ fn insert_chunk(transaction: &Transaction<'_>, write: &DocumentWrite, chunk: &Em
 }
 
 /// Removes the chunks that match, and their vectors.
-fn remove_chunks(
+pub(super) fn remove_chunks(
     transaction: &Transaction<'_>,
     matching: &str,
     values: &[&dyn rusqlite::ToSql],
@@ -85,9 +85,12 @@ pub(super) fn remove_unlisted(connection: &mut Connection, run: &RunKey) -> Resu
     let of_run = params![run.scope, run.run];
     let unlisted = "document IN (SELECT id FROM documents WHERE scope = ?1 AND run <> ?2)";
     remove_chunks(&transaction, unlisted, of_run)?;
-    // what had failed from the beginning was never in the store, and is only forgotten
+    // What had failed from the beginning was never in the store, and is only forgotten. Rows that a batch cuts into
+    // other ranges than before are not gone either: only those are that lie behind its present end.
     let removed: i32 = transaction.query_row(
-        "SELECT count(*) FROM documents WHERE scope = ?1 AND run <> ?2 AND chunks > 0",
+        "SELECT coalesce(sum(weight), 0) FROM documents WHERE scope = ?1 AND run <> ?2 AND chunks > 0
+             AND (place IS NULL
+                 OR first_row >= (SELECT coalesce(sum(weight), 0) FROM documents WHERE scope = ?1 AND run = ?2))",
         of_run,
         |row| row.get(0),
     )?;
@@ -125,8 +128,8 @@ pub(super) fn prune_archive(
 pub(super) fn search(connection: &mut Connection, vector: &[f32], limit: usize) -> Result<Vec<Hit>, StoreError> {
     let mut statement = connection.prepare_cached(
         "WITH nearest AS (SELECT rowid, distance FROM vectors WHERE embedding MATCH ?1 AND k = ?2)
-         SELECT chunks.uuid, nearest.distance, documents.scope, documents.name, chunks.ordinal, chunks.headings,
-             chunks.page, chunks.text
+         SELECT chunks.uuid, nearest.distance, documents.scope, coalesce(chunks.key, documents.name), chunks.ordinal,
+             chunks.headings, chunks.page, chunks.text, chunks.metadata
          FROM nearest JOIN chunks ON chunks.id = nearest.rowid JOIN documents ON documents.id = chunks.document
          ORDER BY nearest.distance, chunks.id",
     )?;
@@ -142,12 +145,19 @@ pub(super) fn search(connection: &mut Connection, vector: &[f32], limit: usize) 
             headings: serde_json::from_str(&headings).unwrap_or_default(),
             page: row.get(6)?,
             text: row.get(7)?,
+            metadata: row.get::<_, Option<String>>(8)?.and_then(|json| serde_json::from_str(&json).ok()),
         })
     })?;
     Ok(hits.collect::<Result<_, _>>()?)
 }
 
+/// The vector that [`bytes_of`] wrote; none if it was not a vector of 32-bit floats.
+pub(super) fn vector_of(bytes: &[u8]) -> Option<Vec<f32>> {
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    rest.is_empty().then(|| numbers.iter().map(|&number| f32::from_le_bytes(number)).collect())
+}
+
 /// A vector as sqlite-vec reads it: little-endian 32-bit floats.
-fn bytes_of(vector: &[f32]) -> Vec<u8> {
+pub(super) fn bytes_of(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|number| number.to_le_bytes()).collect()
 }

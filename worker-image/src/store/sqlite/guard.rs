@@ -99,7 +99,7 @@ mod tests {
         let path = folder.path().join("docs.db");
         let held = ScopeLock::take(&path, "configMap/a", Duration::ZERO).await.unwrap();
         let refused = ScopeLock::take(&path, "configMap/a", Duration::ZERO).await.unwrap_err();
-        assert!(refused.to_string().contains("another run is ingesting configMap/a"), "{refused}");
+        assert!(refused.to_string().contains("another run is writing configMap/a"), "{refused}");
         ScopeLock::take(&path, "configMap/b", Duration::ZERO).await.unwrap();
         drop(held);
         ScopeLock::take(&path, "configMap/a", Duration::ZERO).await.unwrap();

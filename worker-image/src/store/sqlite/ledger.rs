@@ -113,13 +113,13 @@ pub(super) fn claim(connection: &mut Connection, run: &RunKey) -> Result<Option<
         "UPDATE documents SET state = 'InFlight' WHERE id = (
              SELECT id FROM documents
              WHERE scope = ?1 AND run = ?2 AND outcome IS NULL AND state IN ('Pending', 'Failed')
-             ORDER BY suspect, id LIMIT 1)
+             ORDER BY suspect, first_row, id LIMIT 1)
          RETURNING id, name, attempts, revision, suspect",
     )?;
     Ok(statement.query_row(params![run.scope, run.run], work_item).optional()?)
 }
 
-fn work_item(row: &Row<'_>) -> rusqlite::Result<WorkItem> {
+pub(super) fn work_item(row: &Row<'_>) -> rusqlite::Result<WorkItem> {
     Ok(WorkItem {
         document: row.get(0)?,
         name: row.get(1)?,
@@ -153,7 +153,7 @@ pub(super) fn suspect(connection: &mut Connection, attempt: &FailedAttempt) -> R
     note_failure(connection, attempt, None, true)
 }
 
-pub(super) fn fail(connection: &mut Connection, attempt: &FailedAttempt) -> Result<(), StoreError> {
+pub(super) fn fail(connection: &Connection, attempt: &FailedAttempt) -> Result<(), StoreError> {
     note_failure(connection, attempt, Some(Outcome::Failed), false)
 }
 
@@ -189,11 +189,12 @@ fn note_failure(
 pub(super) fn summary(connection: &mut Connection, run: &RunKey) -> Result<RunSummary, StoreError> {
     let of_run = params![run.scope, run.run];
     let mut summary = connection.query_row(
-        "SELECT count(*), count(*) FILTER (WHERE outcome = 'Done'), count(*) FILTER (WHERE outcome = 'Skipped'),
-             count(*) FILTER (WHERE outcome = 'Failed'),
-             count(*) FILTER (WHERE outcome = 'Failed' AND action = 'Retry'),
-             count(*) FILTER (WHERE outcome = 'Failed' AND action = 'Archive'),
-             count(*) FILTER (WHERE outcome = 'Failed' AND action = 'Notify'),
+        "SELECT coalesce(sum(weight), 0), coalesce(sum(weight) FILTER (WHERE outcome = 'Done'), 0),
+             coalesce(sum(weight) FILTER (WHERE outcome = 'Skipped'), 0),
+             coalesce(sum(weight) FILTER (WHERE outcome = 'Failed'), 0),
+             coalesce(sum(weight) FILTER (WHERE outcome = 'Failed' AND action = 'Retry'), 0),
+             coalesce(sum(weight) FILTER (WHERE outcome = 'Failed' AND action = 'Archive'), 0),
+             coalesce(sum(weight) FILTER (WHERE outcome = 'Failed' AND action = 'Notify'), 0),
              coalesce(sum(run_chunks), 0), coalesce(sum(run_tokens), 0), coalesce(sum(run_bytes), 0),
              coalesce(sum(run_cached), 0)
          FROM documents WHERE scope = ?1 AND run = ?2",
@@ -244,7 +245,7 @@ pub(super) fn documents(
     let mut statement = connection.prepare_cached(
         "SELECT scope, state, revision, chunks, next_attempt,
              name, stage, category, reason, message, attempts, action, last_failure FROM documents
-         WHERE ?1 = 0 OR state IN ('Failed', 'Archived') ORDER BY scope, name LIMIT ?2",
+         WHERE ?1 = 0 OR state IN ('Failed', 'Archived') ORDER BY scope, first_row, name LIMIT ?2",
     )?;
     let rows = statement.query_map(params![only_failed, limit], |row| {
         let state: String = row.get(1)?;

@@ -2,12 +2,14 @@
 //!
 //! Every method takes the one connection and blocks a thread of tokio's blocking pool while it works.
 
+mod cache;
 mod chunks;
 mod guard;
 mod ledger;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::{
     path::Path,
@@ -18,12 +20,15 @@ use std::{
 use jiff::Timestamp;
 use lexigram_api::failure::ArchivePolicy;
 use rusqlite::{Connection, OpenFlags};
+use uuid::Uuid;
 
 use super::{
-    Collection, DocumentWrite, FailedAttempt, Hit, LedgerRow, Listing, RunKey, RunSummary, Store, StoreError,
-    StoreFuture, WorkItem,
+    Collection, DocumentWrite, FailedAttempt, Hit, LedgerRow, ListedRange, Listing, RangeWrite, RunKey, RunSummary,
+    Store, StoreError, StoreFuture, TextItem, TextStore, TextWrite, WorkItem,
 };
 use crate::source::Listed;
+pub use cache::SqliteCache;
+
 use guard::ScopeLock;
 
 /// How long a statement waits for another process to end its write.
@@ -49,12 +54,17 @@ impl SqliteStore {
         scope: &str,
         patience: Duration,
     ) -> Result<Self, StoreError> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        guard::refuse_network_file_system(folder, path)?;
-        let lock = ScopeLock::take(path, scope, patience).await?;
-        let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        schema::migrate(&mut connection, &path.display().to_string())?;
+        let (mut connection, lock) = take(path, scope, patience).await?;
         schema::ensure_collection(&mut connection, collection)?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), _lock: Some(lock) })
+    }
+
+    /// As [`Self::create`], for a store that holds a ledger and no vectors.
+    ///
+    /// # Errors
+    /// If the file cannot be used, lies on a network file system, or its source stays in the hands of another run.
+    pub async fn create_ledger(path: &Path, scope: &str, patience: Duration) -> Result<Self, StoreError> {
+        let (connection, lock) = take(path, scope, patience).await?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), _lock: Some(lock) })
     }
 
@@ -87,6 +97,16 @@ impl SqliteStore {
             .unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
         })
     }
+}
+
+/// Opens a store for writing `scope`, which nobody else then writes.
+async fn take(path: &Path, scope: &str, patience: Duration) -> Result<(Connection, ScopeLock), StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    guard::refuse_network_file_system(folder, path)?;
+    let lock = ScopeLock::take(path, scope, patience).await?;
+    let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    schema::migrate(&mut connection, &path.display().to_string())?;
+    Ok((connection, lock))
 }
 
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
@@ -187,5 +207,36 @@ impl Store for SqliteStore {
             schema::stored_model(connection)?
                 .ok_or_else(|| StoreError::Other("the store holds no collection".to_owned()))
         })
+    }
+}
+
+impl TextStore for SqliteStore {
+    fn add_ranges<'a>(&'a self, run: &'a RunKey, listed: Vec<ListedRange>, pipeline: &'a str) -> StoreFuture<'a, ()> {
+        let (run, pipeline) = (run.clone(), pipeline.to_owned());
+        self.with(move |connection| texts::add_ranges(connection, &run, &listed, &pipeline))
+    }
+
+    fn claim_texts<'a>(&'a self, run: &'a RunKey, limit: usize) -> StoreFuture<'a, Vec<TextItem>> {
+        let run = run.clone();
+        self.with(move |connection| texts::claim(connection, &run, limit))
+    }
+
+    fn taken<'a>(&'a self, run: &'a RunKey, full: bool, document: i64, ids: Vec<Uuid>) -> StoreFuture<'a, Vec<Uuid>> {
+        let run = run.clone();
+        self.with(move |connection| texts::taken(connection, &run, full, document, &ids))
+    }
+
+    fn complete_range<'a>(&'a self, run: &'a RunKey, write: RangeWrite) -> StoreFuture<'a, ()> {
+        let run = run.clone();
+        self.with(move |connection| texts::complete_range(connection, &run, &write))
+    }
+
+    fn complete_texts(&self, done: Vec<TextWrite>, failed: Vec<FailedAttempt>) -> StoreFuture<'_, ()> {
+        self.with(move |connection| texts::complete_texts(connection, &done, &failed))
+    }
+
+    fn revisions<'a>(&'a self, scope: &'a str) -> StoreFuture<'a, Vec<String>> {
+        let scope = scope.to_owned();
+        self.with(move |connection| texts::revisions(connection, &scope))
     }
 }

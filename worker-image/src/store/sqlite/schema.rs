@@ -30,6 +30,10 @@ const MIGRATIONS: [&str; 1] = ["
         revision TEXT,                          -- of the stored chunks: content hash and pipeline
         pipeline TEXT,                          -- of the stored chunks
         chunks INTEGER NOT NULL DEFAULT 0,
+        weight INTEGER NOT NULL DEFAULT 1,      -- texts that the row stands for: a range of a batch is many, less its failed ones
+        first_row INTEGER NOT NULL DEFAULT 0,   -- of a range or text: rows of the input before it
+        place TEXT,                             -- of a range or text: where the input holds it, JSON
+        part_of INTEGER,                        -- of a text that failed: its range
         run TEXT NOT NULL,                      -- the last run that the document took part in
         outcome TEXT,                           -- of that run; NULL: not decided
         run_chunks INTEGER NOT NULL DEFAULT 0,  -- what that run wrote
@@ -50,6 +54,7 @@ const MIGRATIONS: [&str; 1] = ["
     ) STRICT;
     CREATE INDEX documents_by_run ON documents (scope, run, outcome, state);
     CREATE INDEX documents_by_retry ON documents (scope, next_attempt) WHERE next_attempt IS NOT NULL;
+    CREATE INDEX documents_by_range ON documents (part_of) WHERE part_of IS NOT NULL;
     CREATE INDEX documents_archived ON documents (last_failure) WHERE state = 'Archived';
 
     CREATE TABLE chunks (
@@ -63,7 +68,9 @@ const MIGRATIONS: [&str; 1] = ["
         page INTEGER,
         byte_start INTEGER NOT NULL,
         byte_end INTEGER NOT NULL,
-        tokens INTEGER NOT NULL
+        tokens INTEGER NOT NULL,
+        key TEXT,                               -- of a text of a batch: its id
+        metadata TEXT                           -- of a text of a batch: JSON object
     ) STRICT;
     CREATE INDEX chunks_by_document ON chunks (document);
 "];
@@ -74,7 +81,11 @@ pub(super) fn check(connection: &Connection, path: &str) -> Result<(), StoreErro
     if number(connection, "PRAGMA application_id")? != APPLICATION_ID {
         return Err(not_a_store("it is a SQLite file, but of another program"));
     }
-    stored_model(connection)?.map(|_| ()).ok_or_else(|| not_a_store("nothing has been ingested into it"))
+    // the ledger of a batch that writes files has runs, and no model
+    match stored_model(connection)?.is_some() || number(connection, "SELECT count(*) FROM runs")? > 0 {
+        true => Ok(()),
+        false => Err(not_a_store("nothing has been ingested into it")),
+    }
 }
 
 /// Makes the tables in an empty file, and brings those of an older version to the newest.

@@ -50,6 +50,19 @@ impl Failure {
         Self { stage, category: FailureCategory::Unknown, reason: "WorkerBroken", message, gone: false }
     }
 
+    /// The input no longer holds what was listed of it.
+    #[must_use]
+    pub fn input_changed() -> Self {
+        Self {
+            stage: Stage::Source,
+            category: FailureCategory::InvalidInput,
+            reason: "InputChanged",
+            message: "the input has changed since it was listed; start the batch again to embed what it holds now"
+                .to_owned(),
+            gone: true,
+        }
+    }
+
     /// A worker died with the document in hand. It left no word of the stage; `Source` is where every document begins.
     #[must_use]
     pub fn worker_died() -> Self {

@@ -4,7 +4,14 @@ use lexigram_api::failure::FailureCategory;
 use thiserror::Error;
 
 use super::judge::InvalidRule;
-use crate::{chunk::ChunkError, embed::EmbedError, failure::Classified, source::SourceError, store::StoreError};
+use crate::{
+    batch::{InputError, OutputError},
+    chunk::ChunkError,
+    embed::EmbedError,
+    failure::Classified,
+    source::SourceError,
+    store::StoreError,
+};
 
 /// Why a run did not come to its end.
 #[derive(Debug, Error)]
@@ -33,6 +40,12 @@ pub enum RunFailure {
     /// The store refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The input of a batch cannot be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The files of a batch cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// The failure policy cannot be understood.
     #[error(transparent)]
     Rule(#[from] InvalidRule),
@@ -51,6 +64,8 @@ impl Classified for RunFailure {
             Self::Chunk(error) => error.category(),
             Self::Embed(error) => error.category(),
             Self::Store(error) => error.category(),
+            Self::Input(error) => error.category(),
+            Self::Output(error) => error.category(),
             Self::Rule(error) => error.category(),
             Self::ListingPartial { .. } | Self::Interrupted => FailureCategory::Transient,
             Self::Broken(_) => FailureCategory::Unknown,
@@ -63,6 +78,8 @@ impl Classified for RunFailure {
             Self::Chunk(error) => error.reason(),
             Self::Embed(error) => error.reason(),
             Self::Store(error) => error.reason(),
+            Self::Input(error) => error.reason(),
+            Self::Output(error) => error.reason(),
             Self::Rule(error) => error.reason(),
             Self::ListingPartial { .. } => "ListingPartial",
             Self::Interrupted => "Interrupted",

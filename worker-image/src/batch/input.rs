@@ -1,0 +1,92 @@
+//! The input of a batch, as a local file or a list: what comes by HTTP goes into a temporary file first. Sends HTTP
+//! requests, writes that file.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use lexigram_api::{
+    contract::{EmbedTask, InputLocation},
+    text::TextFormat,
+};
+use rustix::fs::statvfs;
+use tokio_util::sync::CancellationToken;
+
+use super::{InputError, rows::Rows};
+use crate::{run::RunFailure, source::Download};
+
+/// Largest input that is fetched, however much room there is.
+const MOST_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// Share of the free room that is left to others.
+const ROOM_LEFT: u64 = 10;
+
+/// An input that is ready to be read.
+pub(super) struct Input {
+    pub(super) rows: Rows,
+    _temporary: Option<Temporary>,
+}
+
+impl Input {
+    /// Finds the input, and fetches it if it is elsewhere. `scratch` is where temporary files go.
+    pub(super) async fn open(task: &EmbedTask, scratch: &Path, stop: &CancellationToken) -> Result<Self, RunFailure> {
+        let fields = Arc::new(task.fields.clone());
+        Ok(match &task.input {
+            InputLocation::Inline { texts } => Self { rows: Rows::Inline(Arc::new(texts.clone())), _temporary: None },
+            InputLocation::File { path } => {
+                let format = format(task.format, path)?;
+                Self { rows: Rows::File { path: path.into(), format, fields }, _temporary: None }
+            }
+            InputLocation::Http { url, headers_directory } => {
+                // the path only: what follows it may hold a token, and is no part of the name
+                let name = url.split(['?', '#']).next().unwrap_or_default();
+                let format = format(task.format, name.rsplit('/').next().unwrap_or_default())?;
+                let fetching = fetch(url, headers_directory.as_deref(), scratch);
+                let temporary = stop.run_until_cancelled(fetching).await.ok_or(RunFailure::Interrupted)??;
+                Self { rows: Rows::File { path: temporary.path.clone(), format, fields }, _temporary: Some(temporary) }
+            }
+        })
+    }
+}
+
+fn format(given: Option<TextFormat>, name: &str) -> Result<TextFormat, InputError> {
+    given.or_else(|| TextFormat::of_name(name)).ok_or_else(|| InputError::FormatUnknown { name: name.to_owned() })
+}
+
+/// A file that goes when it is no longer needed.
+struct Temporary {
+    path: PathBuf,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _gone_already = fs::remove_file(&self.path);
+    }
+}
+
+async fn fetch(url: &str, headers_directory: Option<&str>, scratch: &Path) -> Result<Temporary, InputError> {
+    let limit = room(scratch)?.min(MOST_BYTES);
+    let unwritable = |error: std::io::Error| InputError::Scratch(format!("{}: {error}", scratch.display()));
+    let temporary = Temporary { path: scratch.join(format!("lexigram-input-{}", std::process::id())) };
+    let mut file = File::create(&temporary.path).map_err(unwritable)?;
+    let mut download = Download::start(url, headers_directory).await.map_err(InputError::Http)?;
+    let mut written = 0;
+    while let Some(part) = download.next().await.map_err(InputError::Http)? {
+        written += u64::try_from(part.len()).unwrap_or(u64::MAX);
+        if written > limit {
+            return Err(InputError::TooLarge { limit });
+        }
+        // short writes into the page cache, between two parts from the network
+        file.write_all(&part).map_err(unwritable)?;
+    }
+    Ok(temporary)
+}
+
+/// How many bytes may be written below `scratch`.
+fn room(scratch: &Path) -> Result<u64, InputError> {
+    let stats = statvfs(scratch).map_err(|error| InputError::Scratch(format!("{}: {error}", scratch.display())))?;
+    let free = stats.f_bavail.saturating_mul(stats.f_frsize);
+    Ok(free - free / ROOM_LEFT)
+}

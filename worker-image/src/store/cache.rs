@@ -1,0 +1,73 @@
+//! The embedding cache: which vector a text has under a model. The trait that caches share; no I/O here.
+//!
+//! Keys are 32 bytes, the same for every cache there is: see [`CacheKey::new`]. A table `(key bytea primary key, vector
+//! bytea, …)` serves as well as any other. An entry never changes, so that writers need not agree on anything: the first
+//! one wins. A cache may forget whatever it likes.
+
+use std::path::Path;
+
+use lexigram_api::contract::StoreLocation;
+use sha2::{Digest, Sha256};
+
+use super::{StoreFuture, sqlite::SqliteCache};
+
+/// What a vector is remembered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CacheKey(pub [u8; 32]);
+
+impl CacheKey {
+    /// The key of a text: SHA-256 of the model's fingerprint, of whether texts that are too long are cut, and of the
+    /// text, each ended by a byte that UTF-8 does not have.
+    #[must_use]
+    pub fn new(fingerprint: &str, truncate: bool, text: &str) -> Self {
+        let cut = if truncate { "cut" } else { "whole" };
+        let mut hash = Sha256::new();
+        for part in [fingerprint, cut, text] {
+            hash.update(part);
+            hash.update([0xff]);
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+/// Remembers vectors.
+pub trait EmbeddingCache: Send + Sync {
+    /// The vector of each key, in order; none where it is not known.
+    fn get(&self, keys: Vec<CacheKey>) -> StoreFuture<'_, Vec<Option<Vec<f32>>>>;
+    /// Remembers vectors. Those that are known already stay as they are.
+    fn put(&self, entries: Vec<(CacheKey, Vec<f32>)>) -> StoreFuture<'_, ()>;
+}
+
+/// The cache that a store names; none if it names none, or it cannot be used, which is logged.
+#[must_use]
+pub fn open_cache(store: &StoreLocation) -> Option<Box<dyn EmbeddingCache>> {
+    let StoreLocation::Sqlite { path: _, cache } = store;
+    let path = cache.as_ref()?;
+    match SqliteCache::open(Path::new(path)) {
+        Ok(cache) => Some(Box::new(cache)),
+        Err(error) => {
+            tracing::warn!("the embedding cache {path} is not used: {error}");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CacheKey;
+
+    #[test]
+    fn keys_differ_in_every_part_and_never_change() {
+        let key = CacheKey::new("model@1", false, "text");
+        for other in [
+            CacheKey::new("model@2", false, "text"),
+            CacheKey::new("model@1", true, "text"),
+            CacheKey::new("model@1", false, "texts"),
+        ] {
+            assert_ne!(key, other);
+        }
+        // written down: another value would make every cache there is useless
+        let hexadecimal: String = key.0[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hexadecimal, "191d8d9f29170319");
+    }
+}
