@@ -1,13 +1,12 @@
 //! Documents go in and are found by their meaning; those that cannot go in fail alone and say why.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use lexigram_api::{
     contract::ItemFailure,
     failure::{FailureAction, FailureCategory},
     resource::{ConditionType, IngestionJob},
 };
-use lexigram_tests::{Answer, FaultServer, Sandbox, condition_of, fixture, kubectl, sandbox, until_object};
+use lexigram_tests::{Answer, FaultServer, condition_of, fixture, kubectl, sandbox};
 use serde_json::json;
 
 fn files(files: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {

@@ -16,8 +16,9 @@ use lexigram_api::{
 use lexigram_fault_provider::{Counts, Fault, FaultProvider, POISON, Script};
 use lexigram_worker::{
     embed::Patience,
-    pipeline::{Ended, Machine, ingest},
+    pipeline::{Machine, ingest},
     report::Tracker,
+    run::Ended,
 };
 use provider_common::{QUICK, embedding, open, start};
 use rstest::rstest;
