@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use lexigram_api::text::{TextFields, TextFormat};
-use parquet::{
+use ::parquet::{
     data_type::{ByteArray, ByteArrayType, Int64Type},
     file::{properties::WriterProperties, writer::SerializedFileWriter},
     schema::parser::parse_message_type,
@@ -65,7 +65,10 @@ fn parquet_file(texts: &[&[Option<&[u8]>]]) -> Vec<u8> {
     let mut id = 0;
     for texts in texts {
         let mut group = file.next_row_group().unwrap();
-        let ids: Vec<i64> = texts.iter().map(|_| std::mem::replace(&mut id, id + 1)).collect();
+        let ids: Vec<i64> = texts.iter().map(|_| {
+                id += 1;
+                id - 1
+            }).collect();
         let mut column = group.next_column().unwrap().unwrap();
         column.typed::<Int64Type>().write_batch(&ids, None, None).unwrap();
         column.close().unwrap();
