@@ -70,6 +70,10 @@ pub(super) fn remove_chunks(
 ) -> Result<(), StoreError> {
     let mut statement = transaction.prepare_cached(&format!("SELECT id FROM chunks WHERE {matching}"))?;
     let ids: Vec<i64> = statement.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?;
+    if ids.is_empty() {
+        // the ledger of batches that write files has no vectors at all
+        return Ok(());
+    }
     // one by one: sqlite-vec finds a single row at once, and reads all of them for `rowid IN (…)`
     let mut remove_vector = transaction.prepare_cached("DELETE FROM vectors WHERE rowid = ?1")?;
     let mut remove_chunk = transaction.prepare_cached("DELETE FROM chunks WHERE id = ?1")?;
