@@ -1,14 +1,20 @@
 //! Files on claims: a shell in a pod that mounts one. Creates claims and pods.
 
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use std::path::Path;
+
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::{
-    ResourceExt,
+    Api, ResourceExt,
     api::{DeleteParams, LogParams},
 };
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{cluster::kubectl, sandbox::Sandbox, wait::until_object};
+use crate::{
+    cluster::{kubectl, run},
+    sandbox::Sandbox,
+    wait::until_object,
+};
 
 impl Sandbox {
     /// Makes a claim.
@@ -55,5 +61,17 @@ impl Sandbox {
         assert_eq!(phase, "Succeeded", "{script}: {said}");
         self.api::<Pod>().delete(&pod.name_any(), &DeleteParams::default()).await.unwrap();
         said
+    }
+
+    /// Copies what is on a claim into a new folder of this machine, out of the kind node that holds it.
+    pub async fn copy_claim(&self, name: &str, folder: &Path) {
+        let claim: PersistentVolumeClaim = self.api().get(name).await.unwrap();
+        let volume = claim.spec.unwrap().volume_name.unwrap();
+        let volume = Api::<PersistentVolume>::all(self.client.clone()).get(&volume).await.unwrap().spec.unwrap();
+        let local = volume.local.map(|local| local.path);
+        let path = local.or(volume.host_path.map(|host| host.path)).expect("the volume is no folder of a node");
+        let terms = volume.node_affinity.unwrap().required.unwrap().node_selector_terms;
+        let node = terms[0].match_expressions.as_ref().unwrap()[0].values.as_ref().unwrap()[0].clone();
+        run("docker", &["cp", &format!("{node}:{path}"), &folder.to_string_lossy()], "").unwrap();
     }
 }

@@ -2,12 +2,12 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use lexigram_api::text::{TextFields, TextFormat};
 use ::parquet::{
     data_type::{ByteArray, ByteArrayType, Int64Type},
     file::{properties::WriterProperties, writer::SerializedFileWriter},
     schema::parser::parse_message_type,
 };
+use lexigram_api::text::{TextFields, TextFormat};
 use rstest::rstest;
 use serde_json::json;
 
@@ -65,10 +65,13 @@ fn parquet_file(texts: &[&[Option<&[u8]>]]) -> Vec<u8> {
     let mut id = 0;
     for texts in texts {
         let mut group = file.next_row_group().unwrap();
-        let ids: Vec<i64> = texts.iter().map(|_| {
+        let ids: Vec<i64> = texts
+            .iter()
+            .map(|_| {
                 id += 1;
                 id - 1
-            }).collect();
+            })
+            .collect();
         let mut column = group.next_column().unwrap().unwrap();
         column.typed::<Int64Type>().write_batch(&ids, None, None).unwrap();
         column.close().unwrap();

@@ -92,9 +92,9 @@ pub(super) fn remove_unlisted(connection: &mut Connection, run: &RunKey) -> Resu
     // What had failed from the beginning was never in the store, and is only forgotten. Rows that a batch cuts into
     // other ranges than before are not gone either: only those are that lie behind its present end.
     let removed: i32 = transaction.query_row(
-        "SELECT coalesce(sum(weight), 0) FROM documents WHERE scope = ?1 AND run <> ?2 AND chunks > 0
-             AND (place IS NULL
-                 OR first_row >= (SELECT coalesce(sum(weight), 0) FROM documents WHERE scope = ?1 AND run = ?2))",
+        "WITH present AS (SELECT coalesce(sum(weight), 0) AS rows FROM documents WHERE scope = ?1 AND run = ?2)
+         SELECT coalesce(sum(iif(place IS NULL, weight, max(0, min(weight, first_row + weight - present.rows)))), 0)
+         FROM documents, present WHERE scope = ?1 AND run <> ?2 AND chunks > 0",
         of_run,
         |row| row.get(0),
     )?;
