@@ -107,12 +107,12 @@ fn files_hold_every_row_and_pyarrow_reads_them() {
         it.copy_claim("vectors", &folder).await;
         let python =
             std::env::var("LEXIGRAM_PYTHON").expect("LEXIGRAM_PYTHON is not set: run `just test`, which sets it");
-        let script = "import glob, pyarrow.parquet as pq
+        let script = "import glob, json, pyarrow.parquet as pq
 rows = [row for part in sorted(glob.glob('part-*.parquet')) for row in pq.read_table(part).to_pylist()]
 assert len(rows) == 1500 and {row['id'] for row in rows} == {str(n) for n in range(1, 1501)}, len(rows)
 assert all(len(row['vector']) == 384 for row in rows)
 assert all(row['text'] == f\"row {row['id']} of the ledger\" for row in rows)
-print(rows[0]['lang'])";
+print(json.loads(rows[0]['metadata'])['lang'])";
         let read = Command::new(python).args(["-c", script]).current_dir(folder.join("out/rows")).output().unwrap();
         assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
         assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), "en");

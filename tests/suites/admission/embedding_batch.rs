@@ -57,7 +57,7 @@ fn good_specs_are_accepted() {
                 "maxTokensPerText": 8192, "requestTimeoutSeconds": 600, "maxConcurrentRequests": 64,
                 "requestsPerMinute": 3000, "tokensPerMinute": 1_000_000, "proxyUrl": "http://proxy.example.com:3128",
                 "apiKeySecretRef": {"name": "key", "key": "token"}, "headersSecretRef": {"name": "headers"},
-                "caConfigMapRef": {"name": "ca"}, "pricePerMillionTokens": "0.02",
+                "caBundleConfigMapRef": {"name": "ca"}, "pricePerMillionTokens": "0.02",
             })),
         ),
         (

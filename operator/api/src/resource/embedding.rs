@@ -111,7 +111,7 @@ pub struct OpenAIEmbedding {
     pub headers_secret_ref: Option<SecretReference>,
     /// A key of a ConfigMap in the job's namespace that holds certificates in PEM, trusted beside the public ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_config_map_ref: Option<ConfigMapKeyReference>,
+    pub ca_bundle_config_map_ref: Option<ConfigMapKeyReference>,
     /// Price of a million tokens, for instance "0.02", from which status.estimatedCost is reckoned.
     #[schemars(length(min = 1, max = 16), regex(pattern = r"^[0-9]{1,6}(\.[0-9]{1,6})?$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -80,7 +80,7 @@ fn the_job_of_a_batch_with_everything() {
         "output": {"files": {"claimName": "vectors"}},
         "embedding": {"openAI": {
             "url": "https://api.example/v1", "model": "small", "apiKeySecretRef": {"name": "key"},
-            "headersSecretRef": {"name": "headers"}, "caConfigMapRef": {"name": "ca"}, "tokensPerMinute": 1_000_000,
+            "headersSecretRef": {"name": "headers"}, "caBundleConfigMapRef": {"name": "ca"}, "tokensPerMinute": 1_000_000,
         }},
     }));
     let owner = owner(&batch).unwrap();

@@ -18,7 +18,7 @@ pub fn embedding(options: &JobOptions) -> Embedding {
             settings: server.settings.clone(),
             api_key_file: server.api_key_secret_ref.as_ref().map(|key| format!("{EMBEDDING_KEY_PATH}/{}", key.key)),
             headers_directory: server.headers_secret_ref.as_ref().map(|_| EMBEDDING_HEADERS_PATH.to_owned()),
-            ca_file: server.ca_config_map_ref.as_ref().map(|map| format!("{EMBEDDING_CA_PATH}/{}", map.key)),
+            ca_file: server.ca_bundle_config_map_ref.as_ref().map(|map| format!("{EMBEDDING_CA_PATH}/{}", map.key)),
         },
         None => local(&embedded.clone().unwrap_or_default()),
     };
@@ -57,7 +57,7 @@ pub fn mounts(embedding: &EmbeddingSpec) -> Vec<Mount> {
         mounts.extend(key.map(|key| Mount::secret("embedding-key", &key.name, EMBEDDING_KEY_PATH)));
         let headers = server.headers_secret_ref.as_ref();
         mounts.extend(headers.map(|secret| Mount::secret("embedding-headers", &secret.name, EMBEDDING_HEADERS_PATH)));
-        let ca = server.ca_config_map_ref.as_ref();
+        let ca = server.ca_bundle_config_map_ref.as_ref();
         mounts.extend(ca.map(|map| Mount::config_map("embedding-ca", &map.name, EMBEDDING_CA_PATH)));
     }
     mounts

@@ -88,8 +88,8 @@ pub fn of_options(options: &JobOptions) -> Vec<Reference> {
         named.extend(server.api_key_secret_ref.iter().map(|key| Reference::secret(&key.name, field)));
         let field = "spec.embedding.openAI.headersSecretRef.name";
         named.extend(server.headers_secret_ref.iter().map(|secret| Reference::secret(&secret.name, field)));
-        let field = "spec.embedding.openAI.caConfigMapRef.name";
-        named.extend(server.ca_config_map_ref.iter().map(|map| Reference::config_map(&map.name, field)));
+        let field = "spec.embedding.openAI.caBundleConfigMapRef.name";
+        named.extend(server.ca_bundle_config_map_ref.iter().map(|map| Reference::config_map(&map.name, field)));
     }
     named
 }
