@@ -43,7 +43,7 @@ impl Activation {
                     // 0.5 x (1 + tanh u) = x / (1 + e^(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3)
                     let square = simd.mul_f32s(*x, *x);
                     let inner = simd.mul_add_e_f32s(square, splat(0.044_715), splat(1.0));
-                    let u = simd.mul_f32s(simd.mul_f32s(*x, inner), splat(-1.595_769_1));
+                    let u = simd.mul_f32s(simd.mul_f32s(*x, inner), splat(-1.595_769));
                     *x = simd.div_f32s(*x, simd.add_f32s(exp(simd, u), splat(1.0)));
                 }
             }

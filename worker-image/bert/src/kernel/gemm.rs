@@ -196,6 +196,7 @@ impl<S: Simd, const V: usize> Tile<S, V> {
     }
 
     /// `combine` gets the sum, what the output holds, and which register of the row it is.
+    #[allow(clippy::needless_range_loop, reason = "constant indices keep the sums in registers")]
     #[inline(always)]
     fn store(&self, output: &mut [f32], stride: usize, combine: impl Fn(S::f32s, S::f32s, usize) -> S::f32s) {
         // by constants, since an index that is not one would keep the sums out of registers
