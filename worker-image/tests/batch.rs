@@ -19,7 +19,7 @@ use common::{
 };
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{EmbedTask, ExitCode, Mode, OnModelChange, Report, Task, WorkSpec},
+    contract::{EmbedTask, ExitCode, Mode, Report, Task, WorkSpec},
     text::{TextFormat, VectorFormat},
 };
 use lexigram_worker::{
@@ -516,17 +516,14 @@ async fn an_input_that_cannot_be_read_ends_the_run(
 }
 
 #[tokio::test]
-async fn a_collection_of_another_model_is_refused_and_not_rebuilt() {
-    let mut batch = Batch::new(&texts(1..=3));
+async fn a_collection_of_another_model_is_refused() {
+    let batch = Batch::new(&texts(1..=3));
     batch.run("r1").await;
     let connection = rusqlite::Connection::open(batch.workspace.store()).unwrap();
     connection.execute("UPDATE meta SET value = 'other@1' WHERE key = 'model'", []).unwrap();
     drop(connection);
-    for (wanted, reason) in [(OnModelChange::Refuse, "ModelMismatch"), (OnModelChange::Rebuild, "RebuildUnsupported")] {
-        batch.task.embedding.on_model_change = wanted;
-        let ended = batch.run_with("r2", &CancellationToken::new()).await;
-        let error = ended.report.error.unwrap();
-        assert_eq!((ended.exit, error.reason.as_str()), (ExitCode::Configuration, reason));
-        assert!(error.message.contains("other@1") && error.message.contains("fake@1"), "{}", error.message);
-    }
+    let ended = batch.run_with("r2", &CancellationToken::new()).await;
+    let error = ended.report.error.unwrap();
+    assert_eq!((ended.exit, error.reason.as_str()), (ExitCode::Configuration, "ModelMismatch"));
+    assert!(error.message.contains("other@1") && error.message.contains("fake@1"), "{}", error.message);
 }

@@ -64,7 +64,7 @@ fn good_specs_are_accepted() {
             "a model on a claim",
             with(json!({"embedding": {
                 "embedded": {"model": "e5", "persistentVolumeClaim": {"claimName": "models", "path": "e5"}},
-                "truncate": true, "onModelChange": "Rebuild",
+                "truncate": true,
             }})),
         ),
     ];
@@ -172,11 +172,6 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
             &["spec.embedding.embedded.persistentVolumeClaim.path: must be relative"],
         ),
         (
-            "an unknown word",
-            with(json!({"embedding": {"embedded": {}, "onModelChange": "Ignore"}})),
-            &["onModelChange"],
-        ),
-        (
             "two writers of one file",
             with(json!({"parallelism": 2})),
             &["spec.parallelism: the embedded store takes one writer; set parallelism to 1"],
@@ -231,7 +226,7 @@ fn what_is_left_out_has_its_default() {
                 "maxItemsPerRequest": 256, "maxTokensPerRequest": 100_000, "maxTokensPerText": 8191,
                 "requestTimeoutSeconds": 60, "maxConcurrentRequests": 4,
             },
-            "truncate": false, "onModelChange": "Refuse",
+            "truncate": false,
         });
         assert_eq!(created["spec"]["embedding"], embedding);
     });

@@ -59,8 +59,7 @@ impl<'a> Run<'a> {
                 OutputLocation::Files { .. } => SqliteStore::create_ledger(path, &task.scope, patience).await,
             }
         };
-        let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)?;
-        let store = store.map_err(|error| error.on_model_change(task.embedding.on_model_change))?;
+        let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)??;
         output.recover(&store.revisions(&task.scope).await?)?;
         if task.deduplicate {
             let cache = open_cache(&task.store);

@@ -61,8 +61,7 @@ impl<'a> Run<'a> {
             Collection { name: &task.collection, model: embedder.fingerprint(), dimension: embedder.dimension() };
         let StoreLocation::Sqlite { path, cache: _ } = &task.store;
         let store = SqliteStore::create(Path::new(path), &collection, &task.scope, machine.patience);
-        let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)?;
-        let store = store.map_err(|error| error.on_model_change(task.embedding.on_model_change))?;
+        let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)??;
         let deadline = Duration::from_secs(u64::from(task.parsing.document_timeout_seconds.unsigned_abs()));
         let parser_count = available_parallelism().map_or(1, usize::from).min(MOST_PARSERS);
         Ok(Self {

@@ -1,6 +1,6 @@
 //! What can go wrong with a store. No I/O.
 
-use lexigram_api::{contract::OnModelChange, failure::FailureCategory};
+use lexigram_api::failure::FailureCategory;
 use thiserror::Error;
 
 use crate::failure::Classified;
@@ -10,21 +10,9 @@ use crate::failure::Classified;
 pub enum StoreError {
     /// The collection was filled with another model.
     #[error(
-        "collection '{collection}' was filled with the model {stored}, and this job uses {requested}: choose another collection (spec.collection), or the same model"
+        "collection '{collection}' was filled with the model {stored}, and this job uses {requested}: choose another collection (spec.collection, or spec.output.collection of a batch), or the same model"
     )]
     ModelMismatch {
-        /// The collection.
-        collection: String,
-        /// Fingerprint of the model in the store.
-        stored: String,
-        /// Fingerprint of the model of the job.
-        requested: String,
-    },
-    /// The collection was filled with another model, and shall be built anew.
-    #[error(
-        "collection '{collection}' was filled with the model {stored}, and this job uses {requested}; spec.embedding.onModelChange: Rebuild is not supported by this version: choose another collection (spec.collection), or the same model"
-    )]
-    RebuildUnsupported {
         /// The collection.
         collection: String,
         /// Fingerprint of the model in the store.
@@ -92,24 +80,10 @@ pub enum StoreError {
     Other(String),
 }
 
-impl StoreError {
-    /// The error where a collection shall be built anew if its model changes.
-    #[must_use]
-    pub fn on_model_change(self, wanted: OnModelChange) -> Self {
-        match self {
-            Self::ModelMismatch { collection, stored, requested } if wanted == OnModelChange::Rebuild => {
-                Self::RebuildUnsupported { collection, stored, requested }
-            }
-            error => error,
-        }
-    }
-}
-
 impl Classified for StoreError {
     fn category(&self) -> FailureCategory {
         match self {
             Self::ModelMismatch { .. }
-            | Self::RebuildUnsupported { .. }
             | Self::NetworkFileSystem { .. }
             | Self::NotFound { .. }
             | Self::NotAStore { .. }
@@ -123,7 +97,6 @@ impl Classified for StoreError {
     fn reason(&self) -> &'static str {
         match self {
             Self::ModelMismatch { .. } => "ModelMismatch",
-            Self::RebuildUnsupported { .. } => "RebuildUnsupported",
             Self::NetworkFileSystem { .. } => "StoreOnNetworkFileSystem",
             Self::NotFound { .. } => "StoreNotFound",
             Self::NotAStore { .. } => "StoreUnusable",

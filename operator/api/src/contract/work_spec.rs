@@ -157,9 +157,6 @@ pub struct Embedding {
     /// Whether a text with more tokens than the model takes is cut; it fails as InvalidInput otherwise.
     #[serde(default)]
     pub truncate: bool,
-    /// What happens to a collection that was filled with another model.
-    #[serde(default)]
-    pub on_model_change: OnModelChange,
     /// Worker pods that share the provider's budget of requests and tokens.
     #[serde(default = "one")]
     pub shards: i32,
@@ -176,7 +173,6 @@ impl Embedding {
         Self {
             provider: EmbeddingProvider::Local { model: model.to_owned(), directory: None },
             truncate: false,
-            on_model_change: OnModelChange::Refuse,
             shards: 1,
         }
     }
@@ -209,17 +205,6 @@ pub enum EmbeddingProvider {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ca_file: Option<String>,
     },
-}
-
-/// What happens to a collection that was filled with another model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub enum OnModelChange {
-    /// The job fails and names both models.
-    #[default]
-    Refuse,
-    /// The collection is built anew beside the old one, which is searched until the new one is complete.
-    Rebuild,
 }
 
 /// Which documents a run takes.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::source::SecretReference;
-use crate::{contract::OnModelChange, embedding::OpenAISettings};
+use crate::embedding::OpenAISettings;
 
 /// Which model turns text into vectors: exactly one of `embedded` and `openAI`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -22,9 +22,6 @@ pub struct Embedding {
     /// Whether a text with more tokens than the model takes is cut. Where false it fails as InvalidInput. Chunks of documents always fit.
     #[serde(default)]
     pub truncate: bool,
-    /// What happens to a collection that was filled with another model: Refuse (the job fails and names both) or Rebuild (the collection is built anew beside the old one, which is searched until the new one is complete).
-    #[serde(default)]
-    pub on_model_change: OnModelChange,
 }
 
 impl Default for Embedding {
@@ -33,7 +30,6 @@ impl Default for Embedding {
             embedded: Some(EmbeddedModel::default()),
             openai: None,
             truncate: false,
-            on_model_change: OnModelChange::Refuse,
         }
     }
 }
