@@ -65,6 +65,27 @@ pub struct OpenAISettings {
     pub proxy_url: Option<String>,
 }
 
+impl OpenAISettings {
+    /// That model of that server; everything else by default.
+    #[must_use]
+    pub fn new(url: &str, model: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            model: model.to_owned(),
+            dimensions: None,
+            encoding_format: EncodingFormat::default(),
+            max_items_per_request: max_items_per_request(),
+            max_tokens_per_request: max_tokens_per_request(),
+            max_tokens_per_text: max_tokens_per_text(),
+            request_timeout_seconds: request_timeout_seconds(),
+            max_concurrent_requests: max_concurrent_requests(),
+            requests_per_minute: None,
+            tokens_per_minute: None,
+            proxy_url: None,
+        }
+    }
+}
+
 const fn max_items_per_request() -> i32 {
     256
 }

@@ -21,7 +21,7 @@ use tokio::task::spawn_blocking;
 
 pub use cached::CachedEmbedder;
 pub use local::LocalModel;
-pub use openai::{OpenAI, Patience, ProviderError};
+pub use openai::{OpenAI, Patience, ProviderError, SERVER};
 pub use tokens::TokenCounter;
 
 use crate::failure::Classified;
@@ -106,6 +106,12 @@ pub enum EmbedError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A store was filled by a server, and nothing says where it is.
+    #[error("the vectors were made by {model}: give the server's URL with --embedding-url")]
+    ServerNeeded {
+        /// Fingerprint of the model.
+        model: String,
+    },
     /// A text has more tokens than the model takes.
     #[error(
         "the text has {tokens} tokens, and the model takes {limit}: shorten it, or set spec.embedding.truncate to true"
@@ -138,7 +144,9 @@ impl EmbedError {
 impl Classified for EmbedError {
     fn category(&self) -> FailureCategory {
         match self {
-            Self::ModelNotFound { .. } | Self::ModelUnusable { .. } => FailureCategory::Configuration,
+            Self::ModelNotFound { .. } | Self::ModelUnusable { .. } | Self::ServerNeeded { .. } => {
+                FailureCategory::Configuration
+            }
             Self::TextTooLong { .. } | Self::Tokenization(_) => FailureCategory::InvalidInput,
             Self::Computation(_) => FailureCategory::Unknown,
             Self::Provider(error) => error.category(),
@@ -149,6 +157,7 @@ impl Classified for EmbedError {
         match self {
             Self::ModelNotFound { .. } => "ModelNotFound",
             Self::ModelUnusable { .. } => "ModelUnusable",
+            Self::ServerNeeded { .. } => "EmbeddingServerNeeded",
             Self::TextTooLong { .. } => "TextTooLong",
             Self::Tokenization(_) => "TokenizationFailed",
             Self::Computation(_) => "EmbeddingFailed",

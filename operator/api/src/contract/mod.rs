@@ -13,7 +13,8 @@ pub use exit::ExitCode;
 pub use progress::{Phase, Progress};
 pub use report::{DryRun, Report, RunError, TERMINATION_MESSAGE_BYTES};
 pub use work_spec::{
-    EmbedTask, Embedding, EmbeddingProvider, IngestTask, InlineDocument, InputLocation, Mode, OutputLocation, SourceLocation, StoreLocation, Task, WorkSpec,
+    EmbedTask, Embedding, EmbeddingProvider, IngestTask, InlineDocument, InputLocation, Mode, OutputLocation,
+    SourceLocation, StoreLocation, Task, WorkSpec,
 };
 
 /// Version of the contract; a worker refuses a work spec of another one.

@@ -26,11 +26,7 @@ pub struct Embedding {
 
 impl Default for Embedding {
     fn default() -> Self {
-        Self {
-            embedded: Some(EmbeddedModel::default()),
-            openai: None,
-            truncate: false,
-        }
+        Self { embedded: Some(EmbeddedModel::default()), openai: None, truncate: false }
     }
 }
 

@@ -41,6 +41,9 @@ use setup::Files;
 /// Most texts that are given at once, however many requests may be open.
 const BATCH_TEXTS: usize = 4096;
 
+/// How the fingerprint of every server's model begins; host, model and dimension follow.
+pub const SERVER: &str = "openai:";
+
 /// A provider that is asked over the network.
 pub struct OpenAI {
     asker: Asker,
@@ -72,7 +75,7 @@ impl OpenAI {
         let tokens = spawn_blocking(Cl100k::load).await.map_err(broken)?;
         let limits = Limits::new(settings, dimension, ANSWER_BYTES);
         Ok(Self {
-            fingerprint: format!("openai:{}/{}/{dimension}", asker.host(), settings.model),
+            fingerprint: format!("{SERVER}{}/{}/{dimension}", asker.host(), settings.model),
             batch_texts: limits
                 .items
                 .saturating_mul(at_least_one(settings.max_concurrent_requests))
