@@ -103,7 +103,7 @@ impl JobKind for EmbeddingBatch {
         Task::Embed(Box::new(build::task(owner, &self.spec, mode)))
     }
 
-    fn mounts(&self, _owner: &Owner) -> Vec<Mount> {
+    fn mounts(&self) -> Vec<Mount> {
         build::mounts(&self.spec)
     }
 }

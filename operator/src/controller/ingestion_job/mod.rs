@@ -82,7 +82,7 @@ impl JobKind for IngestionJob {
         Task::Ingest(Box::new(build::task(owner, &self.spec, mode)))
     }
 
-    fn mounts(&self, _owner: &Owner) -> Vec<Mount> {
+    fn mounts(&self) -> Vec<Mount> {
         build::mounts(&self.spec.source)
     }
 }

@@ -54,7 +54,7 @@ pub fn config_map(owner: &Owner, work_spec: &WorkSpec) -> Result<ConfigMap, serd
 #[must_use]
 pub fn job<K: JobKind>(job: &K, owner: &Owner, run: &str, settings: &Settings) -> Job {
     let options = job.options();
-    let mut mounts = job.mounts(owner);
+    let mut mounts = job.mounts();
     mounts.extend(provider::mounts(&options.embedding));
     let work = Work {
         name: run,

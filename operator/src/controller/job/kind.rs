@@ -74,7 +74,7 @@ pub trait JobKind:
     /// What a worker is told to do.
     fn task(&self, owner: &Owner, mode: Mode) -> Task;
     /// Volumes that a worker needs, besides those that its options ask for.
-    fn mounts(&self, owner: &Owner) -> Vec<Mount>;
+    fn mounts(&self) -> Vec<Mount>;
 }
 
 /// The part of the object's status that every kind has, if there is one.
