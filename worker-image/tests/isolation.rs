@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod common;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use common::until;
 use futures::future::join_all;
 use lexigram_api::failure::FailureCategory;
 use lexigram_worker::{
@@ -30,16 +33,6 @@ fn pool(limits: Limits) -> ParserPool {
 
 fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
-}
-
-/// Waits until a condition holds.
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    let wait = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("in vain: {what}"));
 }
 
 async fn assert_still_works(pool: &ParserPool) {
@@ -95,7 +88,7 @@ async fn a_parser_that_hangs_is_killed_at_the_deadline() {
     let error = pool.parse("a.txt", None, b"hello").await.unwrap_err();
     assert_eq!((error.category(), error.reason()), (FailureCategory::Timeout, "ParserTimeout"));
     assert_eq!(error.to_string(), "parsing took longer than 1 s (spec.parsing.documentTimeoutSeconds)");
-    until("the end of the process", || !runs_with_argument(&memory_bytes.to_string())).await;
+    until("the process has ended", || (!runs_with_argument(&memory_bytes.to_string())).then_some(())).await;
 }
 
 fn runs_with_argument(argument: &str) -> bool {
@@ -131,7 +124,7 @@ async fn a_parser_limits_itself_and_ends_with_its_parent() {
         line.split_whitespace().nth(1).unwrap().to_owned()
     };
     // the last one that it sets
-    until("the limits", || hard_limit("Max open files") == "16").await;
+    until("the limits are set", || (hard_limit("Max open files") == "16").then_some(())).await;
     assert_eq!(hard_limit("Max address space"), memory_bytes.to_string());
     assert_eq!(hard_limit("Max file size"), "0");
     assert_eq!(hard_limit("Max core file size"), "0");

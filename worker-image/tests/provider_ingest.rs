@@ -8,7 +8,7 @@ mod provider_common;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use common::{Workspace, query};
+use common::{Workspace, query, until};
 use lexigram_api::{
     contract::{ExitCode, IngestTask, InlineDocument, Phase, SourceLocation, Task, WorkSpec},
     failure::{FailureCategory, Stage},
@@ -143,15 +143,9 @@ async fn the_pause_shows_in_the_progress() {
     let (task, tracker) = (task(&workspace, &server, &DOCUMENTS[..1]), Tracker::new("r1"));
     let stop = CancellationToken::new();
     let run = ingest(&machine, "r1", &task, &tracker, &stop);
-    let seen = async {
-        loop {
-            let progress = tracker.progress();
-            if progress.rate_limited_until.is_some() {
-                return progress;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
+    let seen = until("the run is paused", || {
+        Some(tracker.progress()).filter(|progress| progress.rate_limited_until.is_some())
+    });
     let (ended, seen) = futures::join!(run, seen);
     assert_eq!((ended.exit, seen.phase, seen.counts.items.done), (ExitCode::Finished, Phase::Working, 0));
     assert_eq!((tracker.progress().rate_limited_until, server.counts().requests), (None, 2));

@@ -35,7 +35,6 @@ use crate::{
     embed::Embedder,
     report::Tracker,
     run::{Ended, RunFailure},
-    store::RunSummary,
 };
 
 /// What a process brings to its batches.
@@ -61,16 +60,7 @@ pub async fn embed(
     }
     match run::Run::open(machine, run, task, tracker, stop).await {
         Err(error) => Ended::before_start(run, &error),
-        Ok(opened) => {
-            let result = opened.execute().await;
-            // where the store cannot tell any more, what was seen last has to do
-            let summary = opened.summary().await.unwrap_or_else(|_| RunSummary::from(tracker.progress()));
-            tracker.load(&summary);
-            if result.is_ok() {
-                opened.prune_archive().await;
-            }
-            Ended::new(run, &summary, result.err().as_ref())
-        }
+        Ok(opened) => opened.execute().await,
     }
 }
 

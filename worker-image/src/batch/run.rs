@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc};
 
-use jiff::Timestamp;
 use lexigram_api::contract::{EmbedTask, Mode, OutputLocation, Phase, StoreLocation};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -11,8 +10,8 @@ use super::{Machine, identity::pipeline_fingerprint, in_hand::IN_HAND, input::In
 use crate::{
     embed::{CachedEmbedder, Embedder},
     report::Tracker,
-    run::{Judge, RunFailure, count_interrupted},
-    store::{Collection, Listing, RunKey, RunSummary, SqliteStore, StoreError, TextStore, open_cache},
+    run::{Ended, Judge, RunFailure, conclude, count_interrupted},
+    store::{Collection, Listing, RunKey, SqliteStore, TextStore, open_cache},
 };
 
 /// A batch with everything it works with.
@@ -81,13 +80,9 @@ impl<'a> Run<'a> {
     }
 
     /// The whole run.
-    pub(super) async fn execute(&self) -> Result<(), RunFailure> {
-        let result = self.steps().await;
-        // What was dropped on the way is as if it had never been claimed. A store that fails here leaves it in flight,
-        // and the next process counts an attempt for each range.
-        let released = self.store.release(&self.key).await;
-        result?;
-        Ok(released?)
+    pub(super) async fn execute(&self) -> Ended {
+        let archive = &self.task.failure_policy.archive;
+        conclude(&*self.store, &self.key, archive, self.tracker, self.steps()).await
     }
 
     async fn steps(&self) -> Result<(), RunFailure> {
@@ -97,7 +92,7 @@ impl<'a> Run<'a> {
             Mode::Full => {}
             Mode::Retry { due_before } => self.store.begin_retry(&self.key, due_before).await?,
         }
-        self.tracker.load(&self.summary().await?);
+        self.tracker.load(&self.store.summary(&self.key).await?);
         self.tracker.phase(Phase::Working);
         self.work().await?;
         if self.stop.is_cancelled() {
@@ -122,18 +117,5 @@ impl<'a> Run<'a> {
     /// Whether everything is listed and worked through, so that what the run has not come to yet is nobody's.
     pub(super) fn is_full(&self) -> bool {
         self.task.mode == Mode::Full
-    }
-
-    /// What the ledger says of the run.
-    pub(super) async fn summary(&self) -> Result<RunSummary, StoreError> {
-        self.store.summary(&self.key).await
-    }
-
-    /// Forgets archived texts that the policy no longer keeps; if it fails, the next run does it.
-    pub(super) async fn prune_archive(&self) {
-        let policy = &self.task.failure_policy.archive;
-        if let Err(error) = self.store.prune_archive(policy, Timestamp::now()).await {
-            tracing::warn!("the archive of failed texts could not be pruned: {error}");
-        }
     }
 }

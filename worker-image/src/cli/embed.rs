@@ -2,9 +2,8 @@
 //! or the files.
 
 use std::{
-    fmt::Write as _,
-    fs, io,
-    path::{Path, PathBuf},
+    fs,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +15,11 @@ use lexigram_api::{
     text::{TextFields, TextFormat, VectorFormat},
 };
 
-use super::{Models, fail, fail_with, finish_by_hand, log_for_a_person, print, progress, stop_on_signal};
+use super::{
+    Models,
+    by_hand::{canonical, failures, finish, log_for_a_person, utf8},
+    fail, fail_with, print, progress, stop_on_signal,
+};
 use crate::{
     batch::{self, Machine},
     embed,
@@ -118,19 +121,12 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
         never = progress::show(&tracker, "texts") => match never {},
     };
     print(&summary(&report, started.elapsed()));
-    finish_by_hand(&report, exit)
+    finish(&report, exit)
 }
 
 fn task(arguments: &Arguments) -> Result<EmbedTask, String> {
-    let text = |path: &Path| {
-        path.to_str().map(str::to_owned).ok_or_else(|| format!("the path {} is not UTF-8: rename it", path.display()))
-    };
-    let input = &arguments.input;
-    let canonical = input.canonicalize().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no file {}", input.display()),
-        _ => format!("cannot read {}: {error}", input.display()),
-    })?;
-    let scope = format!("file/{}", text(&canonical)?);
+    let canonical = canonical(&arguments.input, "file")?;
+    let scope = format!("file/{}", utf8(&canonical)?);
     let (output, store) = match (&arguments.output, &arguments.store) {
         (Some(directory), _) => {
             if !arguments.dry_run {
@@ -141,16 +137,16 @@ fn task(arguments: &Arguments) -> Result<EmbedTask, String> {
                 Vectors::Jsonl => VectorFormat::JsonLines,
                 Vectors::Parquet => VectorFormat::Parquet,
             };
-            let output = OutputLocation::Files { directory: text(directory)?, format, owner: scope.clone() };
-            let (path, cache) = (text(&directory.join(LEDGER))?, Some(text(&directory.join(CACHE))?));
+            let output = OutputLocation::Files { directory: utf8(directory)?, format, owner: scope.clone() };
+            let (path, cache) = (utf8(&directory.join(LEDGER))?, Some(utf8(&directory.join(CACHE))?));
             (output, StoreLocation::Sqlite { path, cache })
         }
         (None, store) => {
             // a dry run opens no store, and needs no name of one
             let path = store.clone().unwrap_or_default();
             let collection = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let cache = Some(text(&path.with_extension("cache.db"))?);
-            (OutputLocation::Collection { collection }, StoreLocation::Sqlite { path: text(&path)?, cache })
+            let cache = Some(utf8(&path.with_extension("cache.db"))?);
+            (OutputLocation::Collection { collection }, StoreLocation::Sqlite { path: utf8(&path)?, cache })
         }
     };
     let format = arguments.format.map(|format| match format {
@@ -162,7 +158,7 @@ fn task(arguments: &Arguments) -> Result<EmbedTask, String> {
     Ok(EmbedTask {
         scope,
         mode: Mode::Full,
-        input: InputLocation::File { path: text(&canonical)? },
+        input: InputLocation::File { path: utf8(&canonical)? },
         format,
         fields: TextFields {
             text_field: arguments.text_field.clone(),
@@ -180,7 +176,7 @@ fn task(arguments: &Arguments) -> Result<EmbedTask, String> {
 
 fn summary(report: &Report, elapsed: Duration) -> String {
     let (texts, seconds) = (&report.counts.items, elapsed.as_secs_f64());
-    let mut text = match &report.dry_run {
+    let text = match &report.dry_run {
         Some(dry_run) => format!(
             "{} texts: {} tokens to embed, {} duplicates, {} too long, {} invalid; read in {seconds:.1} s\n",
             texts.total, dry_run.tokens, dry_run.duplicates, dry_run.too_long, dry_run.invalid,
@@ -196,14 +192,6 @@ fn summary(report: &Report, elapsed: Duration) -> String {
             report.counts.tokens,
         ),
     };
-    for failure in &report.recent_failures {
-        let (item, category, message) = (&failure.item, failure.category, &failure.message);
-        let _infallible = writeln!(text, "  failed: {item}: {message} ({category})");
-    }
     let failed = texts.failed.max(report.dry_run.as_ref().map_or(0, |dry_run| dry_run.invalid));
-    let shown = i32::try_from(report.recent_failures.len()).unwrap_or(i32::MAX);
-    if failed > shown {
-        let _infallible = writeln!(text, "  … and {} more", failed - shown);
-    }
-    text
+    text + &failures(report, failed, "")
 }

@@ -1,8 +1,6 @@
 //! `lexigram-worker ingest`: folders and files into a store, by hand. Reads the source, writes the store.
 
 use std::{
-    fmt::Write as _,
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -15,7 +13,11 @@ use lexigram_api::{
     failure::{FailureCategory, FailurePolicy},
 };
 
-use super::{Models, fail, fail_with, finish_by_hand, log_for_a_person, print, progress, stop_on_signal};
+use super::{
+    Models,
+    by_hand::{canonical, failures, finish, log_for_a_person, utf8},
+    fail, fail_with, print, progress, stop_on_signal,
+};
 use crate::{
     embed,
     pipeline::{self, Machine},
@@ -95,7 +97,7 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
             never = progress::show(&tracker, "documents") => match never {},
         };
         print(&summary(&report, started.elapsed()));
-        let exit = finish_by_hand(&report, exit);
+        let exit = finish(&report, exit);
         if exit != ExitCode::Finished {
             return exit;
         }
@@ -105,10 +107,7 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
 
 /// What to do with one folder or file.
 fn task(arguments: &Arguments, path: &Path) -> Result<IngestTask, String> {
-    let canonical = path.canonicalize().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no file or folder {}", path.display()),
-        _ => format!("cannot read {}: {error}", path.display()),
-    })?;
+    let canonical = canonical(path, "file or folder")?;
     // a file belongs to its folder, so that it is the same document when the folder is ingested
     let folder = match (canonical.is_dir(), canonical.parent()) {
         (false, Some(parent)) => parent,
@@ -120,14 +119,11 @@ fn task(arguments: &Arguments, path: &Path) -> Result<IngestTask, String> {
             path.display()
         ));
     }
-    let text = |path: &Path| {
-        path.to_str().map(str::to_owned).ok_or_else(|| format!("the path {} is not UTF-8: rename it", path.display()))
-    };
     Ok(IngestTask {
         collection: arguments.store.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        scope: format!("directory/{}", text(folder)?),
+        scope: format!("directory/{}", utf8(folder)?),
         mode: Mode::Full,
-        source: SourceLocation::Directory { path: text(&canonical)? },
+        source: SourceLocation::Directory { path: utf8(&canonical)? },
         include: arguments.include.clone(),
         exclude: arguments.exclude.clone(),
         sync: match arguments.sync {
@@ -141,14 +137,14 @@ fn task(arguments: &Arguments, path: &Path) -> Result<IngestTask, String> {
             ..Chunking::default()
         },
         embedding: Embedding::local(&arguments.model),
-        store: StoreLocation::Sqlite { path: text(&arguments.store)?, cache: None },
+        store: StoreLocation::Sqlite { path: utf8(&arguments.store)?, cache: None },
         failure_policy: FailurePolicy::default(),
     })
 }
 
 fn summary(report: &Report, elapsed: Duration) -> String {
     let documents = &report.counts.items;
-    let mut text = format!(
+    let text = format!(
         "{} documents: {} ingested, {} unchanged, {} failed, {} removed; {} chunks, {} tokens in {:.1} s\n",
         documents.total,
         documents.done,
@@ -159,14 +155,5 @@ fn summary(report: &Report, elapsed: Duration) -> String {
         report.counts.tokens,
         elapsed.as_secs_f64(),
     );
-    for failure in &report.recent_failures {
-        let (document, category, message) = (&failure.item, failure.category, &failure.message);
-        let _infallible = writeln!(text, "  failed: {document}: {message} ({category})");
-    }
-    let shown = i32::try_from(report.recent_failures.len()).unwrap_or(i32::MAX);
-    if documents.failed > shown {
-        let _infallible =
-            writeln!(text, "  … and {} more; `documents --failed` lists them all", documents.failed - shown);
-    }
-    text
+    text + &failures(report, documents.failed, "; `documents --failed` lists them all")
 }

@@ -1,5 +1,6 @@
 //! The commands of `lexigram-worker`. Each has its own module; this one reads the command line and starts the runtime.
 
+mod by_hand;
 mod documents;
 mod embed;
 mod ingest;
@@ -16,13 +17,9 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use lexigram_api::{
-    contract::{ExitCode, Report},
-    failure::FailureCategory,
-};
+use lexigram_api::{contract::ExitCode, failure::FailureCategory};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use crate::{failure::Classified, parse::isolate::child_main};
 
@@ -104,23 +101,6 @@ fn stop_on_signal() -> io::Result<CancellationToken> {
         });
     }
     Ok(stop)
-}
-
-/// Logs errors only: what a person wants to know is printed.
-fn log_for_a_person() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-}
-
-/// Tells a person how a run ended that did not come to its end.
-fn finish_by_hand(report: &Report, exit: ExitCode) -> ExitCode {
-    if let Some(error) = &report.error {
-        fail(error.category, &error.message);
-    }
-    if exit == ExitCode::Interrupted {
-        let _unwritable = writeln!(io::stderr(), "stopped; the same command goes on from here");
-    }
-    exit
 }
 
 /// Tells a person what went wrong.

@@ -27,6 +27,7 @@ use crate::{
     pipeline,
     report::{Tracker, serve, write_report},
     run::{Ended, RunFailure},
+    store::RunSummary,
 };
 
 /// How long a worker waits for another one over the same source: longer than a pod may take to end.
@@ -79,11 +80,13 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(io::stderr).init();
     let ended = match read(&arguments.spec) {
-        Ok(WorkSpec { contract_version: _, run, task }) => work(&arguments, &run, &task).await,
+        Ok(WorkSpec { contract_version: _, run, task }) => {
+            work(&arguments, &run, &task).await.unwrap_or_else(|error| Ended::before_start(&run, &error))
+        }
         Err(error) => {
             let (category, reason) = (error.category(), error.reason().to_owned());
             let error = Some(RunError { category, reason, message: error.to_string() });
-            Ended { report: Report { error, ..report(String::new()) }, exit: ExitCode::Usage }
+            Ended { report: Report { error, ..idle("").report }, exit: ExitCode::Usage }
         }
     };
     match &ended.report.error {
@@ -113,30 +116,27 @@ fn read(path: &Path) -> Result<WorkSpec, SpecError> {
     serde_json::from_slice(&json).map_err(invalid)
 }
 
-async fn work(arguments: &Arguments, run: &str, task: &Task) -> Ended {
-    let embedding = match task {
-        Task::Ingest(task) => &task.embedding,
-        Task::Embed(task) => &task.embedding,
-        Task::Stub => return Ended { report: report(run.to_owned()), exit: ExitCode::Finished },
-    };
-    let stop = match stop_on_signal() {
-        Ok(stop) => stop,
-        Err(error) => return Ended::before_start(run, &RunFailure::Broken(error.to_string())),
-    };
+async fn work(arguments: &Arguments, run: &str, task: &Task) -> Result<Ended, RunFailure> {
+    let broken = |error: io::Error| RunFailure::Broken(error.to_string());
+    let stop = stop_on_signal().map_err(broken)?;
     let tracker = Arc::new(Tracker::new(run));
-    tokio::spawn(serve_progress(arguments.listen, Arc::clone(&tracker)));
-    match (prepare(&arguments.models, embedding, &stop).await, task) {
-        (Ok((embedder, parser_program)), Task::Ingest(task)) => {
+    if !matches!(task, Task::Stub) {
+        tokio::spawn(serve_progress(arguments.listen, Arc::clone(&tracker)));
+    }
+    Ok(match task {
+        Task::Stub => idle(run),
+        Task::Ingest(task) => {
+            let embedder = open(&arguments.models, &task.embedding, &stop).await?;
+            let parser_program = std::env::current_exe().map_err(broken)?;
             let machine = pipeline::Machine { embedder, parser_program, patience: PATIENCE };
             pipeline::ingest(&machine, run, task, &tracker, &stop).await
         }
-        (Ok((embedder, _)), Task::Embed(task)) => {
+        Task::Embed(task) => {
+            let embedder = open(&arguments.models, &task.embedding, &stop).await?;
             let machine = batch::Machine { embedder, scratch: SCRATCH_PATH.into(), patience: PATIENCE };
             batch::embed(&machine, run, task, &tracker, &stop).await
         }
-        (Ok(_), Task::Stub) => Ended { report: report(run.to_owned()), exit: ExitCode::Finished },
-        (Err(error), _) => Ended::before_start(run, &error),
-    }
+    })
 }
 
 /// A run without progress is still a run: if nothing can be served, that is logged.
@@ -151,26 +151,15 @@ async fn serve_progress(address: SocketAddr, tracker: Arc<Tracker>) {
     }
 }
 
-async fn prepare(
+async fn open(
     models: &Models,
     embedding: &Embedding,
     stop: &CancellationToken,
-) -> Result<(Arc<dyn Embedder>, PathBuf), RunFailure> {
-    let embedder =
-        stop.run_until_cancelled(embed::open(embedding, &models.folder)).await.ok_or(RunFailure::Interrupted)??;
-    let parser_program = std::env::current_exe().map_err(|error| RunFailure::Broken(error.to_string()))?;
-    Ok((embedder, parser_program))
+) -> Result<Arc<dyn Embedder>, RunFailure> {
+    Ok(stop.run_until_cancelled(embed::open(embedding, &models.folder)).await.ok_or(RunFailure::Interrupted)??)
 }
 
-/// The report of a run that has done nothing.
-fn report(run: String) -> Report {
-    Report {
-        contract_version: CONTRACT_VERSION.to_owned(),
-        run,
-        error: None,
-        counts: Default::default(),
-        dry_run: None,
-        next_retry_time: None,
-        recent_failures: Vec::new(),
-    }
+/// The end of a run that has done nothing.
+fn idle(run: &str) -> Ended {
+    Ended::new(run, &RunSummary::default(), None)
 }

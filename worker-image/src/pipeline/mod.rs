@@ -27,7 +27,6 @@ use crate::{
     report::Tracker,
     run::Ended,
     source::{self, Source},
-    store::RunSummary,
 };
 
 /// What a process brings to its runs.
@@ -65,15 +64,6 @@ pub async fn ingest_from(
 ) -> Ended {
     match run::Run::open(source, machine, run, task, tracker, stop).await {
         Err(error) => Ended::before_start(run, &error),
-        Ok(opened) => {
-            let result = opened.execute().await;
-            // where the store cannot tell any more, what was seen last has to do
-            let summary = opened.summary().await.unwrap_or_else(|_| RunSummary::from(tracker.progress()));
-            tracker.load(&summary);
-            if result.is_ok() {
-                opened.prune_archive().await;
-            }
-            Ended::new(run, &summary, result.err().as_ref())
-        }
+        Ok(opened) => opened.execute().await,
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc, thread::available_parallelism, time::Duration};
 
-use jiff::Timestamp;
 use lexigram_api::{
     contract::{IngestTask, Mode, Phase, StoreLocation},
     document::SyncMode,
@@ -16,9 +15,9 @@ use crate::{
     embed::{CachedEmbedder, Embedder},
     parse::{Limits, ParserPool},
     report::Tracker,
-    run::{Judge, RunFailure, count_interrupted},
+    run::{Ended, Judge, RunFailure, conclude, count_interrupted},
     source::Source,
-    store::{Collection, Listing, RunKey, RunSummary, SqliteStore, Store, StoreError, open_cache},
+    store::{Collection, Listing, RunKey, SqliteStore, Store, open_cache},
 };
 
 /// Parser processes at the most, however many processors there are.
@@ -86,13 +85,9 @@ impl<'a> Run<'a> {
     }
 
     /// The whole run.
-    pub(super) async fn execute(&self) -> Result<(), RunFailure> {
-        let result = self.steps().await;
-        // Documents that were dropped on the way are as if they had never been claimed. A store that fails here leaves
-        // them in flight, and the next process counts an attempt for each.
-        let released = self.store.release(&self.key).await;
-        result?;
-        Ok(released?)
+    pub(super) async fn execute(&self) -> Ended {
+        let archive = &self.task.failure_policy.archive;
+        conclude(&*self.store, &self.key, archive, self.tracker, self.steps()).await
     }
 
     async fn steps(&self) -> Result<(), RunFailure> {
@@ -105,7 +100,7 @@ impl<'a> Run<'a> {
                 None
             }
         };
-        self.tracker.load(&self.summary().await?);
+        self.tracker.load(&self.store.summary(&self.key).await?);
         self.tracker.phase(Phase::Working);
         self.work().await?;
         if self.stop.is_cancelled() {
@@ -119,15 +114,6 @@ impl<'a> Run<'a> {
             self.store.remove_unlisted(&self.key).await?;
         }
         Ok(())
-    }
-
-    /// Forgets archived documents that the policy no longer keeps. After the report, which still counts them; if it
-    /// fails, the next run does it.
-    pub(super) async fn prune_archive(&self) {
-        let policy = &self.task.failure_policy.archive;
-        if let Err(error) = self.store.prune_archive(policy, Timestamp::now()).await {
-            tracing::warn!("the archive of failed documents could not be pruned: {error}");
-        }
     }
 
     /// The stages, all at once, until no document waits or the run is told to stop.
@@ -151,10 +137,5 @@ impl<'a> Run<'a> {
         let claim = async { Ok(self.claim(to_fetch).await?) };
         let write = async { Ok(self.write(settled).await?) };
         tokio::try_join!(claim, middle, write).map(|_| ())
-    }
-
-    /// What the ledger says of the run.
-    pub(super) async fn summary(&self) -> Result<RunSummary, StoreError> {
-        self.store.summary(&self.key).await
     }
 }

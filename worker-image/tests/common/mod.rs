@@ -162,6 +162,19 @@ pub fn contents(store: &Path) -> BTreeMap<(String, String), Vec<String>> {
 /// How often a condition is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
+/// Waits for what a look at this process's own state finds, while other futures go on.
+pub async fn until<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            match found() {
+                Some(result) => return result,
+                None => tokio::time::sleep(POLL_INTERVAL).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
+}
+
 /// Waits until a condition holds.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;

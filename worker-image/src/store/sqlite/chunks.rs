@@ -56,9 +56,14 @@ fn insert_chunk(transaction: &Transaction<'_>, write: &DocumentWrite, chunk: &Em
             i64::try_from(chunk.bytes.end).unwrap_or(i64::MAX),
             chunk.tokens,
         ])?;
+    insert_vector(transaction, &chunk.vector)
+}
+
+/// Adds the vector of the chunk that was inserted last.
+pub(super) fn insert_vector(transaction: &Transaction<'_>, vector: &[f32]) -> Result<(), StoreError> {
     transaction
         .prepare_cached("INSERT INTO vectors (rowid, embedding) VALUES (?1, ?2)")?
-        .execute(params![transaction.last_insert_rowid(), bytes_of(&chunk.vector)])?;
+        .execute(params![transaction.last_insert_rowid(), bytes_of(vector)])?;
     Ok(())
 }
 

@@ -15,6 +15,9 @@ use crate::source::Listed;
 /// Runs whose totals are kept, a scope.
 const KEPT_RUNS: i64 = 20;
 
+/// Columns of what a run has written of a row, before it has.
+pub(super) const NOTHING_WRITTEN: &str = "run_chunks = 0, run_tokens = 0, run_bytes = 0, run_cached = 0";
+
 /// Columns of a row whose document has not failed.
 pub(super) const NO_FAILURE: &str = "stage = NULL, category = NULL, reason = NULL, message = NULL, action = NULL,
      first_failure = NULL, last_failure = NULL, next_attempt = NULL";
@@ -34,8 +37,10 @@ pub(super) fn begin_retry(connection: &mut Connection, run: &RunKey, due_before:
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if insert_run(&transaction, run)? {
         transaction.execute(
-            "UPDATE documents SET run = ?2, outcome = NULL, run_chunks = 0, run_tokens = 0, run_bytes = 0, run_cached = 0
-             WHERE scope = ?1 AND state = 'Failed' AND action = 'Retry' AND next_attempt <= ?3",
+            &format!(
+                "UPDATE documents SET run = ?2, outcome = NULL, {NOTHING_WRITTEN}
+                 WHERE scope = ?1 AND state = 'Failed' AND action = 'Retry' AND next_attempt <= ?3"
+            ),
             params![run.scope, run.run, due_before.as_millisecond()],
         )?;
         end_listing(&transaction, run)?;
@@ -71,15 +76,15 @@ pub(super) fn add_listed(
         let mut of_this_run = transaction
             .prepare_cached("UPDATE documents SET listed_version = ?4 WHERE scope = ?1 AND name = ?2 AND run = ?3")?;
         // Done in this very version by this very pipeline: its content needs no look.
-        let mut unchanged = transaction.prepare_cached(
-            "UPDATE documents SET run = ?3, outcome = 'Skipped', run_chunks = 0, run_tokens = 0, run_bytes = 0, run_cached = 0
+        let mut unchanged = transaction.prepare_cached(&format!(
+            "UPDATE documents SET run = ?3, outcome = 'Skipped', {NOTHING_WRITTEN}
              WHERE scope = ?1 AND name = ?2 AND state = 'Done' AND version = ?4 AND pipeline = ?5",
-        )?;
+        ))?;
         // A new run gives a document all its attempts again; only what may have killed a worker keeps its count.
         let mut waiting = transaction.prepare_cached(&format!(
             "INSERT INTO documents (scope, name, state, run, listed_version) VALUES (?1, ?2, 'Pending', ?3, ?4)
              ON CONFLICT (scope, name) DO UPDATE SET state = 'Pending', run = ?3, listed_version = ?4, outcome = NULL,
-                 run_chunks = 0, run_tokens = 0, run_bytes = 0, run_cached = 0,
+                 {NOTHING_WRITTEN},
                  attempts = iif(suspect, attempts, 0), {NO_FAILURE}",
         ))?;
         for document in listed {

@@ -5,12 +5,9 @@ use uuid::Uuid;
 
 use super::{
     super::{FailedAttempt, FailedText, ListedRange, RangeWrite, RunKey, StoreError, StoredText, TextItem, TextWrite},
-    chunks::{bytes_of, remove_chunks},
-    ledger::{self, NO_FAILURE},
+    chunks::{insert_vector, remove_chunks},
+    ledger::{self, NO_FAILURE, NOTHING_WRITTEN},
 };
-
-/// What a run has written of a row, before it has.
-const NOTHING_WRITTEN: &str = "run_chunks = 0, run_tokens = 0, run_bytes = 0, run_cached = 0";
 
 pub(super) fn add_ranges(
     connection: &mut Connection,
@@ -217,10 +214,7 @@ fn insert_text(
             text.key,
             text.metadata,
         ])?;
-    transaction
-        .prepare_cached("INSERT INTO vectors (rowid, embedding) VALUES (?1, ?2)")?
-        .execute(params![transaction.last_insert_rowid(), bytes_of(&text.vector)])?;
-    Ok(())
+    insert_vector(transaction, &text.vector)
 }
 
 fn insert_failed(
