@@ -8,26 +8,26 @@ use crate::{
         attention::{Attention, Scratch},
         gemm::{Gemm, Then},
         norm::LayerNorm,
+        numbers::Numbers,
     },
     weights::{Bert, Dense, Layer, Norm},
 };
 
-/// Tokens that go through the feed-forward layers at a time, and how many of their intermediate numbers: both sides of
-/// either product then stay in the second-level cache.
-const FEED: usize = 144;
-const MIDDLE: usize = 384;
+/// Intermediate numbers of the feed-forward layers that are computed at a time: both sides of either product then stay
+/// in the second-level cache.
+const MIDDLE: usize = 192;
 
 /// Memory of a thread, kept from pass to pass.
 #[derive(Default)]
 pub(crate) struct Buffers {
     /// `[tokens, hidden]`
-    states: Vec<f32>,
-    /// `[tokens, 3 * hidden]`
-    qkv: Vec<f32>,
+    states: Numbers,
+    /// `[tokens, 3 * group]`, of a group of heads
+    qkv: Numbers,
     /// `[tokens, hidden]`
-    attended: Vec<f32>,
-    /// `[FEED, MIDDLE]`
-    middle: Vec<f32>,
+    attended: Numbers,
+    /// `[tokens, MIDDLE]`
+    middle: Numbers,
     scratch: Scratch,
 }
 
@@ -46,31 +46,16 @@ impl Pass<'_> {
     pub(crate) fn run(self, sequences: &[&[u32]], buffers: &mut Buffers) -> Vec<Vec<f32>> {
         let hidden = self.bert.hidden;
         let tokens: usize = sequences.iter().map(|sequence| sequence.len()).sum();
-        let Buffers { states, qkv, attended, middle, scratch } = buffers;
-        states.resize(tokens * hidden, 0.0);
-        qkv.resize(tokens * 3 * hidden, 0.0);
-        attended.resize(tokens * hidden, 0.0);
-        middle.resize(FEED * MIDDLE, 0.0);
+        let Buffers { states, attended, middle, .. } = &mut *buffers;
+        states.set_len(tokens * hidden);
+        attended.set_len(tokens * hidden);
+        middle.set_len(tokens * MIDDLE);
         self.embed(sequences, states);
         for layer in &self.bert.layers {
-            self.dense(&layer.qkv, states, qkv, Then::Bias);
-            let mut first = 0;
-            for sequence in sequences {
-                let length = sequence.len();
-                self.arch.dispatch(Attention {
-                    length,
-                    heads: self.bert.heads,
-                    head_size: hidden / self.bert.heads,
-                    qkv: &qkv[first * 3 * hidden..][..length * 3 * hidden],
-                    output: &mut attended[first * hidden..][..length * hidden],
-                    scratch,
-                });
-                first += length;
-            }
-            for (states, attended) in states.chunks_mut(FEED * hidden).zip(attended.chunks_mut(FEED * hidden)) {
-                self.feed(layer, states, attended, middle);
-            }
+            self.attend(layer, sequences, buffers);
+            self.feed(layer, buffers);
         }
+        let states = &buffers.states;
         let mut first = 0;
         let pool = |sequence: &&[u32]| {
             let states = &states[first * hidden..][..sequence.len() * hidden];
@@ -91,12 +76,47 @@ impl Pass<'_> {
         self.normalize(&self.bert.norm, states);
     }
 
-    /// What follows attention in a layer, for some tokens.
-    fn feed(self, layer: &Layer, states: &mut [f32], attended: &mut [f32], middle: &mut [f32]) {
+    /// The attention of a layer, one group of heads after the other, so that what they compute stays in the
+    /// second-level cache.
+    fn attend(self, layer: &Layer, sequences: &[&[u32]], buffers: &mut Buffers) {
+        let Buffers { states, qkv, attended, scratch, .. } = buffers;
+        let (hidden, heads) = (self.bert.hidden, self.bert.group);
+        let head_size = hidden / self.bert.heads;
+        let (group, tokens) = (heads * head_size, states.len() / hidden);
+        qkv.set_len(tokens * 3 * group);
+        for column in (0..hidden).step_by(group) {
+            self.arch.dispatch(Gemm {
+                m: tokens,
+                left: states,
+                left_stride: hidden,
+                right: layer.qkv.panels().columns(3 * column, 3 * group),
+                output: qkv,
+                output_stride: 3 * group,
+                then: Then::Bias(&layer.qkv.bias[3 * column..]),
+            });
+            let mut first = 0;
+            for sequence in sequences {
+                let length = sequence.len();
+                self.arch.dispatch(Attention {
+                    length,
+                    heads,
+                    head_size,
+                    qkv: &qkv[first * 3 * group..][..length * 3 * group],
+                    output: &mut attended[first * hidden + column..],
+                    output_stride: hidden,
+                    scratch,
+                });
+                first += length;
+            }
+        }
         self.dense(&layer.output, attended, states, Then::AddTo);
         self.normalize(&layer.output_norm, states);
+    }
+
+    /// The feed-forward part of a layer.
+    fn feed(self, layer: &Layer, buffers: &mut Buffers) {
         // the sum grows where nobody needs the numbers any more; the states are read until the last product
-        let sum = attended;
+        let Buffers { states, attended: sum, middle, .. } = buffers;
         let (hidden, intermediate) = (self.bert.hidden, self.bert.intermediate);
         let m = states.len() / hidden;
         for first in (0..intermediate).step_by(MIDDLE) {
@@ -120,7 +140,7 @@ impl Pass<'_> {
                 then: if first == 0 { Then::Bias(&layer.down.bias) } else { Then::Add },
             });
         }
-        states.iter_mut().zip(&*sum).for_each(|(state, sum)| *state += sum);
+        states.iter_mut().zip(&**sum).for_each(|(state, sum)| *state += sum);
         self.normalize(&layer.down_norm, states);
     }
 

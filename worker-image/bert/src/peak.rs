@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::kernel::gemm::{Gemm, Panels, Then, panels_len};
+use crate::kernel::{
+    gemm::{Gemm, Panels, Then, panels_len},
+    numbers::Numbers,
+};
 
 /// Floating-point operations a second of the matrix product that the model uses, on so many threads at once: of
 /// matrices `[480, 384]` and `[384, 1536]`, the best of half a second.
@@ -20,7 +23,8 @@ pub fn peak(threads: NonZero<usize>) -> f64 {
 
 fn one() -> f64 {
     let (arch, m, k, n) = (pulp::Arch::new(), 480, 384, 1536);
-    let (left, panels, mut output) = (vec![0.5; m * k], vec![0.25; panels_len(k, n)], vec![0.0; m * n]);
+    let (left, mut panels, mut output) = (vec![0.5; m * k], Numbers::zeros(panels_len(k, n)), vec![0.0; m * n]);
+    panels.fill(0.25);
     let (mut best, start) = (Duration::MAX, Instant::now());
     while start.elapsed() < Duration::from_millis(500) {
         let (right, output) = (Panels::new(k, n, &panels), &mut output);

@@ -10,7 +10,8 @@ use crate::{
     folder::{Description, WEIGHTS, unusable},
     kernel::{
         activation::Activation,
-        gemm::{PANEL, Panels, pack_transposed, panels_len},
+        gemm::{PANEL, Panels, WIDE, pack_transposed, panels_len},
+        numbers::Numbers,
     },
 };
 
@@ -18,6 +19,8 @@ use crate::{
 pub(crate) struct Bert {
     pub(crate) hidden: usize,
     pub(crate) heads: usize,
+    /// Heads whose queries, keys and values lie side by side: as many as fill wide panels.
+    pub(crate) group: usize,
     pub(crate) intermediate: usize,
     pub(crate) vocabulary: usize,
     pub(crate) epsilon: f32,
@@ -32,7 +35,7 @@ pub(crate) struct Bert {
 
 /// One layer of the encoder.
 pub(crate) struct Layer {
-    /// Queries, divided by the square root of the head's size; keys; values.
+    /// For each group of heads its queries, divided by the square root of the head's size; its keys; its values.
     pub(crate) qkv: Dense,
     pub(crate) output: Dense,
     pub(crate) output_norm: Norm,
@@ -51,7 +54,7 @@ pub(crate) struct Norm {
 pub(crate) struct Dense {
     inputs: usize,
     outputs: usize,
-    panels: Vec<f32>,
+    panels: Numbers,
     /// As many numbers as the panels have columns.
     pub(crate) bias: Vec<f32>,
 }
@@ -78,24 +81,33 @@ impl Bert {
             // sentences have one type only, the first
             position.iter_mut().zip(&*types).for_each(|(number, of_type)| *number += of_type);
         }
+        let (heads, middle) = (config.num_attention_heads, config.intermediate_size);
+        let head_size = hidden / heads;
+        let group = group(heads, head_size);
         let layers = (0..config.num_hidden_layers).map(|index| {
             let name = |part: &str| format!("encoder.layer.{index}.{part}");
             let (query, key, value) =
                 (name("attention.self.query"), name("attention.self.key"), name("attention.self.value"));
-            let scale = 1.0 / ((hidden / config.num_attention_heads) as f32).sqrt();
+            let scale = 1.0 / (head_size as f32).sqrt();
             Ok(Layer {
-                qkv: tensors.dense(&[(&query, scale), (&key, 1.0), (&value, 1.0)], hidden, hidden)?,
-                output: tensors.dense(&[(&name("attention.output.dense"), 1.0)], hidden, hidden)?,
+                qkv: tensors.dense(
+                    &[(&query, scale), (&key, 1.0), (&value, 1.0)],
+                    hidden,
+                    hidden,
+                    group * head_size,
+                )?,
+                output: tensors.dense(&[(&name("attention.output.dense"), 1.0)], hidden, hidden, hidden)?,
                 output_norm: tensors.norm(&name("attention.output.LayerNorm"), hidden)?,
-                up: tensors.dense(&[(&name("intermediate.dense"), 1.0)], hidden, config.intermediate_size)?,
-                down: tensors.dense(&[(&name("output.dense"), 1.0)], config.intermediate_size, hidden)?,
+                up: tensors.dense(&[(&name("intermediate.dense"), 1.0)], hidden, middle, middle)?,
+                down: tensors.dense(&[(&name("output.dense"), 1.0)], middle, hidden, hidden)?,
                 down_norm: tensors.norm(&name("output.LayerNorm"), hidden)?,
             })
         });
         Ok(Self {
             hidden,
-            heads: config.num_attention_heads,
-            intermediate: config.intermediate_size,
+            heads,
+            group,
+            intermediate: middle,
             vocabulary: config.vocab_size,
             epsilon: config.layer_norm_eps,
             activation: description.activation,
@@ -134,23 +146,35 @@ impl<'a> Tensors<'a> {
         Ok(Norm { weight: either("weight", "gamma")?, bias: either("bias", "beta")? })
     }
 
-    /// Dense layers of equal shape side by side, each times a number.
-    fn dense(&self, parts: &[(&str, f32)], inputs: usize, outputs: usize) -> Result<Dense, ModelError> {
+    /// Dense layers of equal shape, each times a number: `group` columns of each side by side, then the next ones.
+    fn dense(&self, parts: &[(&str, f32)], inputs: usize, outputs: usize, group: usize) -> Result<Dense, ModelError> {
         let total = parts.len() * outputs;
-        let (mut rows, mut bias) = (Vec::with_capacity(parts.len()), Vec::with_capacity(total.next_multiple_of(PANEL)));
+        let (mut weights, mut biases) = (Vec::with_capacity(parts.len()), Vec::with_capacity(parts.len()));
         for (name, scale) in parts {
             let mut weight = self.numbers(&format!("{name}.weight"), &[outputs, inputs])?;
+            let mut bias = self.numbers(&format!("{name}.bias"), &[outputs])?;
             if *scale != 1.0 {
-                weight.to_mut().iter_mut().for_each(|number| *number *= scale);
+                weight.to_mut().iter_mut().chain(bias.to_mut()).for_each(|number| *number *= scale);
             }
-            rows.push(weight);
-            bias.extend(self.numbers(&format!("{name}.bias"), &[outputs])?.iter().map(|number| number * scale));
+            weights.push(weight);
+            biases.push(bias);
         }
+        let columns = || (0..outputs).step_by(group).flat_map(|first| (0..parts.len()).map(move |part| (part, first)));
+        let of = |first: usize| group.min(outputs - first);
+        let mut bias: Vec<f32> =
+            columns().flat_map(|(part, first)| biases[part][first..][..of(first)].iter().copied()).collect();
         bias.resize(total.next_multiple_of(PANEL), 0.0);
-        let mut panels = vec![0.0; panels_len(inputs, total)];
-        pack_transposed(rows.iter().flat_map(|weight| weight.chunks_exact(inputs)), inputs, &mut panels);
+        let rows = columns()
+            .flat_map(|(part, first)| weights[part][first * inputs..][..of(first) * inputs].chunks_exact(inputs));
+        let mut panels = Numbers::zeros(panels_len(inputs, total));
+        pack_transposed(rows, inputs, total, &mut panels);
         Ok(Dense { inputs, outputs: total, panels, bias })
     }
+}
+
+/// The fewest heads that fill wide panels and of which the heads are a multiple; all of them if there are none such.
+fn group(heads: usize, head_size: usize) -> usize {
+    (1..heads).find(|group| heads.is_multiple_of(*group) && (group * head_size).is_multiple_of(WIDE)).unwrap_or(heads)
 }
 
 fn decode<'a>(view: &TensorView<'a>) -> Option<Cow<'a, [f32]>> {

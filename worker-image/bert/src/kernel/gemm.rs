@@ -3,58 +3,79 @@
 //! The right side lies in panels of [`PANEL`] columns, so that the innermost loop reads it front to back; the left
 //! side is read as it is, row by row, which spares the copy that general-purpose GEMM crates make on every call.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use super::activation::Activation;
 
-/// Columns of a panel: 2 registers of AVX2, 4 of NEON.
-pub(crate) const PANEL: usize = 16;
-/// Rows of a tile: with 2 registers a row, 12 sums are enough to keep both FMA units of a core busy.
+/// Columns of a narrow panel, into which wide ones need not be filled up: 2 registers of AVX-512, 4 of AVX2, 8 of NEON.
+pub(crate) const PANEL: usize = 32;
+/// Columns of a wide panel. A tile of AVX-512 takes all of them, out of one stream of memory.
+pub(crate) const WIDE: usize = 2 * PANEL;
+/// Rows of the left side that meet a panel before the next one is read. About as many as the second-level cache
+/// holds: with fewer, the weights, which no cache holds whole, are read from memory more often. A multiple of the rows
+/// of a tile.
+const BLOCK: usize = 480;
+/// Rows of a tile: with 2 registers a row, 12 sums are enough to keep both FMA units of a core busy, and with 4, as
+/// AVX-512 has them, fewer registers are read for each product.
 const TILE: usize = 6;
-/// Rows of the left side that meet a panel before the next panel is read. About as many as the second-level cache
-/// holds: with fewer, the weights, which no cache holds whole, are read from memory more often.
-const BLOCK: usize = 40 * TILE;
 
-/// Panels of a matrix `[k, n]`: for each 16 columns `k` rows of 16 numbers, zeros where there is no column.
+/// Panels of a matrix `[k, n]`: for each [`WIDE`] columns `k` rows of that many numbers, then for each [`PANEL`] of the
+/// columns that are left `k` rows of as many, zeros where there is no column.
 #[derive(Clone, Copy)]
 pub(crate) struct Panels<'a> {
     /// Rows of the matrix.
     pub(crate) k: usize,
     /// Columns of the matrix.
     pub(crate) n: usize,
-    /// Numbers from the beginning of a panel to that of the next, `k * 16` unless these are some rows of a matrix.
-    pub(crate) stride: usize,
-    /// `ceil(n / 16)` panels.
-    pub(crate) data: &'a [f32],
+    /// Rows of the panels before and after these, where the matrix is a part of one.
+    whole: usize,
+    first: usize,
+    data: &'a [f32],
 }
 
 impl<'a> Panels<'a> {
+    /// The whole of a matrix; `data` is as long as [`panels_len`] says.
     pub(crate) fn new(k: usize, n: usize, data: &'a [f32]) -> Self {
-        Self { k, n, stride: k * PANEL, data }
+        Self { k, n, whole: k, first: 0, data }
     }
 
     /// Some of the rows.
     pub(crate) fn rows(self, first: usize, count: usize) -> Self {
-        Self { k: count, data: &self.data[first * PANEL..], ..self }
+        Self { k: count, first: self.first + first, ..self }
     }
 
-    /// Some of the columns, the first of which begins a panel.
+    /// Some of the columns: the first of them begins a wide panel, and `count` fills wide panels or reaches the last.
     pub(crate) fn columns(self, first: usize, count: usize) -> Self {
-        Self { n: count, data: &self.data[first / PANEL * self.stride..], ..self }
+        Self { n: count, data: &self.data[first * self.whole..], ..self }
+    }
+
+    /// The rows of a panel of `width` columns that begins at that column.
+    fn panel(self, column: usize, width: usize) -> &'a [f32] {
+        &self.data[column * self.whole + self.first * width..][..self.k * width]
     }
 }
 
 /// Numbers that the panels of a matrix `[k, n]` take.
 pub(crate) fn panels_len(k: usize, n: usize) -> usize {
-    n.div_ceil(PANEL) * PANEL * k
+    n.next_multiple_of(PANEL) * k
 }
 
-/// Packs the transpose of `rows`: each row becomes a column. `data` is as long as [`panels_len`] says.
+/// First column and width of the panel that holds a column of a matrix with `n` columns.
 #[inline(always)]
-pub(crate) fn pack_transposed<'a>(rows: impl Iterator<Item = &'a [f32]>, k: usize, data: &mut [f32]) {
+pub(crate) fn panel_of(column: usize, n: usize) -> (usize, usize) {
+    let width = if column < n / WIDE * WIDE { WIDE } else { PANEL };
+    (column / width * width, width)
+}
+
+/// Packs the transpose of `rows`, `n` of them: each row becomes a column. `data` is as long as [`panels_len`] says.
+#[inline(always)]
+pub(crate) fn pack_transposed<'a>(rows: impl Iterator<Item = &'a [f32]>, k: usize, n: usize, data: &mut [f32]) {
     for (column, row) in rows.enumerate() {
-        let panel = &mut data[column / PANEL * k * PANEL..][..k * PANEL];
-        for (to, from) in panel.iter_mut().skip(column % PANEL).step_by(PANEL).zip(row) {
+        let (first, width) = panel_of(column, n);
+        let panel = &mut data[first * k..][..k * width];
+        for (to, from) in panel.iter_mut().skip(column - first).step_by(width).zip(row) {
             *to = *from;
         }
     }
@@ -92,67 +113,99 @@ impl WithSimd for Gemm<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // registers of a panel's row; a constant for each instruction set, so that one arm remains
+        // by constants for each instruction set, so that one arm remains: registers of a wide panel's row and of a
+        // tile of it, then those of a narrow one
         match S::F32_LANES {
-            16 => self.run::<S, 1>(simd),
-            8 => self.run::<S, 2>(simd),
-            4 => self.run::<S, 4>(simd),
-            2 => self.run::<S, 8>(simd),
-            _ => self.run::<S, 16>(simd),
+            16 => self.run::<S, 4, 4, 2, 2>(simd),
+            8 => self.run::<S, 8, 2, 4, 2>(simd),
+            4 => self.run::<S, 16, 4, 8, 4>(simd),
+            2 => self.run::<S, 32, 8, 16, 8>(simd),
+            _ => self.run::<S, 64, 16, 32, 16>(simd),
         }
     }
 }
 
 impl Gemm<'_> {
     #[inline(always)]
-    fn run<S: Simd, const V: usize>(self, simd: S) {
-        let Self { m, left, left_stride, right, output, output_stride, then } = self;
-        let Panels { k, n, stride, data } = right;
+    fn run<S: Simd, const W: usize, const WT: usize, const N: usize, const NT: usize>(mut self, simd: S) {
+        let Panels { k, n, .. } = self.right;
         if k == 0 {
             return;
         }
-        for block in (0..m).step_by(BLOCK) {
-            let end = (block + BLOCK).min(m);
-            for index in 0..n.div_ceil(PANEL) {
-                let panel = S::as_simd_f32s(&data[index * stride..][..k * PANEL]).0.as_chunks::<V>().0;
-                let column = index * PANEL;
-                let width = PANEL.min(n - column);
-                for row in (block..end).step_by(TILE) {
-                    // rows that do not exist are the last one again, and are not stored
-                    let rows = std::array::from_fn(|i| &left[(row + i).min(m - 1) * left_stride..][..k]);
-                    let tile = Tile { sums: tile::<S, V>(simd, rows, panel), rows: TILE.min(m - row), column };
-                    let output = &mut output[row * output_stride + column..];
-                    if width == PANEL {
-                        tile.finish(simd, then, output, output_stride);
-                    } else {
-                        let mut whole = [0.0; TILE * PANEL];
-                        for i in 0..tile.rows {
-                            whole[i * PANEL..][..width].copy_from_slice(&output[i * output_stride..][..width]);
-                        }
-                        let rows = tile.rows;
-                        tile.finish(simd, then, &mut whole, PANEL);
-                        for i in 0..rows {
-                            output[i * output_stride..][..width].copy_from_slice(&whole[i * PANEL..][..width]);
-                        }
-                    }
+        let wide = n / WIDE * WIDE;
+        for block in (0..self.m).step_by(BLOCK) {
+            let rows = block..(block + BLOCK).min(self.m);
+            for column in (0..wide).step_by(WIDE) {
+                for part in (0..W).step_by(WT) {
+                    self.panel::<S, W, WT>(simd, rows.clone(), column, part);
+                }
+            }
+            for column in (wide..n).step_by(PANEL) {
+                for part in (0..N).step_by(NT) {
+                    self.panel::<S, N, NT>(simd, rows.clone(), column, part);
+                }
+            }
+        }
+    }
+
+    /// The products of some rows and `V` of the `W` registers of a panel's rows.
+    #[inline(always)]
+    fn panel<S: Simd, const W: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        rows: Range<usize>,
+        column: usize,
+        part: usize,
+    ) {
+        let panel = S::as_simd_f32s(self.right.panel(column, W * S::F32_LANES)).0.as_chunks::<W>().0;
+        let column = column + part * S::F32_LANES;
+        let all = V * S::F32_LANES;
+        let width = all.min(self.right.n.saturating_sub(column));
+        if width == 0 {
+            return;
+        }
+        let (m, stride) = (self.m, self.output_stride);
+        for row in rows.step_by(TILE) {
+            // rows that do not exist are the last one again, and are not stored
+            let left = std::array::from_fn(|i| &self.left[(row + i).min(m - 1) * self.left_stride..][..panel.len()]);
+            let tile = Tile { sums: tile::<S, W, V>(simd, left, panel, part), rows: TILE.min(m - row), column };
+            let output = &mut self.output[row * stride + column..];
+            if width == all {
+                tile.finish(simd, self.then, output, stride);
+            } else {
+                let mut whole = [0.0; TILE * WIDE];
+                let rows = tile.rows;
+                for i in 0..rows {
+                    whole[i * all..][..width].copy_from_slice(&output[i * stride..][..width]);
+                }
+                tile.finish(simd, self.then, &mut whole, all);
+                for i in 0..rows {
+                    output[i * stride..][..width].copy_from_slice(&whole[i * all..][..width]);
                 }
             }
         }
     }
 }
 
-/// The products of [`TILE`] rows and a panel.
+/// The products of [`TILE`] rows and `V` of the `W` registers of a panel's rows.
 #[inline(always)]
-fn tile<S: Simd, const V: usize>(simd: S, rows: [&[f32]; TILE], panel: &[[S::f32s; V]]) -> [[S::f32s; V]; TILE] {
+fn tile<S: Simd, const W: usize, const V: usize>(
+    simd: S,
+    rows: [&[f32]; TILE],
+    panel: &[[S::f32s; W]],
+    part: usize,
+) -> [[S::f32s; V]; TILE] {
     let mut sums = [[simd.splat_f32s(0.0); V]; TILE];
     let [r0, r1, r2, r3, r4, r5] = rows;
     // zip, not indices: the loop then has no bounds checks
     for ((((((panel, r0), r1), r2), r3), r4), r5) in panel.iter().zip(r0).zip(r1).zip(r2).zip(r3).zip(r4).zip(r5) {
         let left = [*r0, *r1, *r2, *r3, *r4, *r5];
+        let right: [S::f32s; V] =
+            if W == V { std::array::from_fn(|v| panel[v]) } else { std::array::from_fn(|v| panel[part + v]) };
         for i in 0..TILE {
             let left = simd.splat_f32s(left[i]);
             for v in 0..V {
-                sums[i][v] = simd.mul_add_e_f32s(left, panel[v], sums[i][v]);
+                sums[i][v] = simd.mul_add_e_f32s(left, right[v], sums[i][v]);
             }
         }
     }
@@ -184,7 +237,7 @@ impl<S: Simd, const V: usize> Tile<S, V> {
                 self.store(output, stride, |sum, _, v| simd.add_f32s(sum, bias[v]));
                 // out of the sums' registers first: the function needs them
                 for i in 0..self.rows {
-                    activation.apply(simd, S::as_mut_simd_f32s(&mut output[i * stride..][..PANEL]).0);
+                    activation.apply(simd, S::as_mut_simd_f32s(&mut output[i * stride..][..V * S::F32_LANES]).0);
                 }
             }
         }
@@ -192,7 +245,7 @@ impl<S: Simd, const V: usize> Tile<S, V> {
 
     #[inline(always)]
     fn bias<'a>(&self, bias: &'a [f32]) -> &'a [S::f32s] {
-        &S::as_simd_f32s(&bias[self.column..][..PANEL]).0[..V]
+        &S::as_simd_f32s(&bias[self.column..][..V * S::F32_LANES]).0[..V]
     }
 
     /// `combine` gets the sum, what the output holds, and which register of the row it is.
@@ -202,7 +255,7 @@ impl<S: Simd, const V: usize> Tile<S, V> {
         // by constants, since an index that is not one would keep the sums out of registers
         for i in 0..TILE {
             if i < self.rows {
-                let output = S::as_mut_simd_f32s(&mut output[i * stride..][..PANEL]).0;
+                let output = S::as_mut_simd_f32s(&mut output[i * stride..][..V * S::F32_LANES]).0;
                 for v in 0..V {
                     output[v] = combine(self.sums[i][v], output[v], v);
                 }
@@ -225,7 +278,7 @@ mod tests {
         let (left, right) = (numbers(1, m * (k + 3)), numbers(2, n * k));
         let bias: Vec<f32> = numbers(3, n.next_multiple_of(PANEL));
         let mut data = vec![0.0; panels_len(k, n)];
-        pack_transposed(right.chunks_exact(k), k, &mut data);
+        pack_transposed(right.chunks_exact(k), k, n, &mut data);
         let stride = n + 1;
         let before = numbers(4, m * stride);
         let mut output = before.clone();
@@ -267,10 +320,10 @@ mod tests {
 
     #[test]
     fn parts_of_a_matrix_add_up_to_the_whole() {
-        let (m, k, n) = (7, 40, 48);
+        let (m, k, n) = (7, 40, 150);
         let (left, right) = (numbers(1, m * k), numbers(2, n * k));
         let mut data = vec![0.0; panels_len(k, n)];
-        pack_transposed(right.chunks_exact(k), k, &mut data);
+        pack_transposed(right.chunks_exact(k), k, n, &mut data);
         let all = Panels::new(k, n, &data);
         let (mut whole, mut parts) = (vec![0.0; m * n], vec![0.0; m * n]);
         let run = |first: usize, column: usize, right, output: &mut [f32]| {
@@ -279,16 +332,16 @@ mod tests {
             pulp::Arch::new().dispatch(Gemm { m, left, left_stride: k, right, output, output_stride: n, then });
         };
         run(0, 0, all, &mut whole);
-        for column in [0, 16, 32] {
-            run(0, column, all.rows(0, 24).columns(column, 16), &mut parts);
-            run(24, column, all.rows(24, 16).columns(column, 16), &mut parts);
+        for (column, count) in [(0, 64), (64, 86)] {
+            run(0, column, all.rows(0, 24).columns(column, count), &mut parts);
+            run(24, column, all.rows(24, 16).columns(column, count), &mut parts);
         }
         assert!(whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-5));
     }
 
     proptest! {
         #[test]
-        fn agrees_with_the_naive_product(m in 1..120usize, k in 1..70usize, n in 1..70usize, mode in 0..4usize) {
+        fn agrees_with_the_naive_product(m in 1..120usize, k in 1..70usize, n in 1..200usize, mode in 0..4usize) {
             check(pulp::Arch::new(), (m, k, n), mode)?;
             check(pulp::Arch::Scalar, (m, k, n), mode)?;
         }
