@@ -49,6 +49,8 @@ impl Ended {
             error,
             counts: summary.counts.clone(),
             dry_run: None,
+            dead_letters: summary.dead_letters.clone(),
+            circuit: None,
             next_retry_time: summary.next_retry,
             recent_failures: summary.recent_failures.clone(),
         };
