@@ -179,3 +179,18 @@ async fn open(
 fn idle(run: &str) -> Ended {
     Ended::new(run, &RunSummary::default(), None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invalid() -> serde_json::Error {
+        serde_json::from_str::<u8>("-").unwrap_err()
+    }
+
+    crate::failure::tests::classification!(each_error_has_its_category: SpecError {
+        SpecError::Unreadable { .. } = SpecError::Unreadable { path: String::new(), problem: io::Error::other("no") } => Configuration, "WorkSpecUnreadable";
+        SpecError::Invalid { .. } = SpecError::Invalid { path: String::new(), problem: invalid() } => Configuration, "WorkSpecInvalid";
+        SpecError::Version { .. } = SpecError::Version { path: String::new(), found: "v9".to_owned() } => Configuration, "ContractVersionUnknown";
+    });
+}

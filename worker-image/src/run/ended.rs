@@ -34,7 +34,12 @@ impl Ended {
             Some(error) => match error.category() {
                 FailureCategory::Authentication => ExitCode::Authentication,
                 FailureCategory::Configuration => ExitCode::Configuration,
-                _ => ExitCode::Retryable,
+                FailureCategory::Transient
+                | FailureCategory::RateLimited
+                | FailureCategory::Timeout
+                | FailureCategory::ResourceExhausted
+                | FailureCategory::InvalidInput
+                | FailureCategory::Unknown => ExitCode::Retryable,
             },
         };
         // a run that was told to stop has not failed

@@ -26,6 +26,8 @@ pub struct FakeEmbedder {
     pub down: AtomicBool,
     /// While true, every call fails as one to a server that is not there.
     pub outage: AtomicBool,
+    /// How many texts are best given at once.
+    pub batch_texts: AtomicUsize,
     /// Texts of each call.
     pub calls: Mutex<Vec<Vec<String>>>,
     /// Called before each call.
@@ -43,6 +45,7 @@ impl FakeEmbedder {
             antidote: AtomicBool::new(false),
             down: AtomicBool::new(false),
             outage: AtomicBool::new(false),
+            batch_texts: AtomicUsize::new(64),
             calls: Mutex::default(),
             before: Mutex::new(None),
         })
@@ -80,7 +83,7 @@ impl Embedder for FakeEmbedder {
     }
 
     fn batch_texts(&self) -> usize {
-        64
+        self.batch_texts.load(Ordering::Relaxed)
     }
 
     fn dimension(&self) -> usize {

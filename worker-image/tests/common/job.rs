@@ -35,7 +35,8 @@ impl Job {
     pub fn new() -> Self {
         let workspace = Workspace::new();
         let spec: WorkSpec = serde_json::from_value(workspace.spec("unused")).unwrap();
-        let Task::Ingest(task) = spec.task else { panic!("no ingestion") };
+        let Task::Ingest(mut task) = spec.task else { panic!("no ingestion") };
+        task.chunking.overlap_tokens = 0;
         let (source, embedder) = (FakeSource::default(), FakeEmbedder::new());
         Self { workspace, source, embedder, circuit: CircuitSettings::default(), task: *task }
     }
