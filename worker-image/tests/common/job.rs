@@ -45,7 +45,8 @@ impl Job {
         Machine {
             embedder: Arc::clone(&self.embedder) as _,
             parser_program: PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker")),
-            patience: Duration::ZERO,
+            // a parser that is being started has the lock of a run that has just ended, for a moment
+            patience: Duration::from_secs(10),
             circuit: self.circuit,
         }
     }
