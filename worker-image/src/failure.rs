@@ -9,3 +9,6 @@ pub trait Classified: std::error::Error {
     /// The failure in one CamelCase word.
     fn reason(&self) -> &'static str;
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

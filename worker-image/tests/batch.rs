@@ -25,7 +25,7 @@ use lexigram_api::{
 use lexigram_worker::{
     batch::{self, Machine},
     report::Tracker,
-    run::Ended,
+    run::{CircuitSettings, Ended},
     store::{SqliteStore, Store},
 };
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -94,6 +94,7 @@ impl Batch {
             embedder: Arc::clone(&self.embedder) as _,
             scratch: self.workspace.path(""),
             patience: Duration::ZERO,
+            circuit: CircuitSettings::default(),
         };
         batch::embed(&machine, run, &self.task, &Tracker::new(run), stop).await
     }

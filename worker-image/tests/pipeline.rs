@@ -19,7 +19,7 @@ use lexigram_worker::{
     embed::{EmbedError, Embedded, Embedder, Outcomes, TokenCounter},
     pipeline::{Machine, ingest, ingest_from},
     report::Tracker,
-    run::Ended,
+    run::{CircuitSettings, Ended},
     source::{Fetched, Listed, Source, SourceError},
 };
 use tokenizers::{Tokenizer, models::wordlevel::WordLevel, pre_tokenizers::whitespace::Whitespace};
@@ -109,6 +109,7 @@ fn machine() -> Machine {
         embedder: Arc::new(FakeEmbedder::new()),
         parser_program: PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker")),
         patience: Duration::ZERO,
+        circuit: CircuitSettings::default(),
     }
 }
 

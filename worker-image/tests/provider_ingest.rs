@@ -18,7 +18,7 @@ use lexigram_worker::{
     embed::Patience,
     pipeline::{Machine, ingest},
     report::Tracker,
-    run::Ended,
+    run::{CircuitSettings, Ended},
 };
 use provider_common::{QUICK, embedding, open, start};
 use rstest::rstest;
@@ -47,6 +47,7 @@ async fn run(script: Script, patience: Patience, documents: &[(&str, &str)]) -> 
         embedder: Arc::new(open(&server, json!({}), patience).await.unwrap()),
         parser_program: PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker")),
         patience: Duration::ZERO,
+        circuit: CircuitSettings::default(),
     };
     let task = task(&workspace, &server, documents);
     let ended = ingest(&machine, "r1", &task, &Tracker::new("r1"), &CancellationToken::new()).await;
@@ -139,6 +140,7 @@ async fn the_pause_shows_in_the_progress() {
         embedder: Arc::new(open(&server, json!({}), QUICK).await.unwrap()),
         parser_program: PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker")),
         patience: Duration::ZERO,
+        circuit: CircuitSettings::default(),
     };
     let (task, tracker) = (task(&workspace, &server, &DOCUMENTS[..1]), Tracker::new("r1"));
     let stop = CancellationToken::new();

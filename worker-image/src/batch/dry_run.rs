@@ -42,7 +42,7 @@ pub(super) async fn count(
     match counted(machine, task, tracker, stop).await {
         Err(error) => Ended::before_start(run, &error),
         Ok(Found { counts, dry_run, failures }) => {
-            let summary = RunSummary { counts, next_retry: None, recent_failures: failures };
+            let summary = RunSummary { counts, recent_failures: failures, ..RunSummary::default() };
             tracker.load(&summary);
             let mut ended = Ended::new(run, &summary, None);
             ended.report.dry_run = Some(dry_run);

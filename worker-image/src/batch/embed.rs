@@ -43,13 +43,11 @@ impl Run<'_> {
         let Slice { owner, rows, _room } = slice;
         let texts: Vec<&Text> = rows.iter().filter_map(|row| row.content.as_ref().ok()).collect();
         let mut outcomes = Vec::with_capacity(texts.len());
-        for call in texts.chunks(self.embedder.batch_texts().max(1)) {
-            let embedding = self.embedder.embed(call.iter().map(|text| text.text.clone()).collect());
-            let embedding = self.tracker.watch(&*self.embedder, embedding);
-            match self.stop.run_until_cancelled(embedding).await {
+        for call in texts.chunks(self.batch_texts) {
+            let texts = call.iter().map(|text| text.text.clone()).collect();
+            match self.stop.run_until_cancelled(self.embedder.embed(self.tracker, texts)).await.transpose()? {
                 None => return Ok(None),
                 Some(Ok(some)) => outcomes.extend(some.into_iter().map(|outcome| (outcome, false))),
-                Some(Err(error)) if error.ends_run() => return Err(error.into()),
                 Some(Err(error)) => outcomes.extend(call.iter().map(|_| (Err(error.clone()), true))),
             }
         }

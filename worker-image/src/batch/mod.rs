@@ -34,7 +34,7 @@ pub use error::{InputError, OutputError};
 use crate::{
     embed::Embedder,
     report::Tracker,
-    run::{Ended, RunFailure},
+    run::{CircuitSettings, Ended, RunFailure},
 };
 
 /// What a process brings to its batches.
@@ -45,6 +45,8 @@ pub struct Machine {
     pub scratch: PathBuf,
     /// How long to wait for another run over the same batch to end.
     pub patience: Duration,
+    /// When the embedding provider is left alone.
+    pub circuit: CircuitSettings,
 }
 
 /// Embeds the texts of one input, or counts them in a dry run. Ends early, and in good order, once `stop` is cancelled.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc::Sender},
     task::spawn_blocking,
+    time::Instant,
 };
 
 use super::{
@@ -17,7 +18,10 @@ use super::{
     rows::{Row, RowError, RowReader, Rows},
     run::Run,
 };
-use crate::{run::RunFailure, store::TextItem};
+use crate::{
+    run::{Pace, RunFailure},
+    store::TextItem,
+};
 
 /// Single texts that are claimed at once.
 const SINGLES: usize = 256;
@@ -29,10 +33,18 @@ impl Run<'_> {
     pub(super) async fn read(&self, next: Sender<Slice<Row>>) -> Result<(), RunFailure> {
         let rows = self.input.rows.clone();
         let mut reader = spawn_blocking(move || rows.open()).await.map_err(|error| broken(&error))??;
+        let (started, items) = (Instant::now(), self.tracker.progress().counts.items);
+        let (policy, shards) = (&self.task.failure_policy, self.task.embedding.shards);
+        let mut pace = Pace::new(&self.task.mode, policy, shards, items.total - items.processed());
         // room first: what is claimed is read at once
         while let Some(mut room) = self.room(1).await {
-            let claimed = self.store.claim_texts(&self.key, SINGLES).await?;
+            let in_time = self.tracker.wait(pace.wait(started.elapsed()));
+            if self.stop.run_until_cancelled(in_time).await.is_none() {
+                break;
+            }
+            let claimed = self.store.claim_texts(&self.key, pace.at_once(SINGLES)).await?;
             let Some(first) = claimed.first() else { break };
+            pace.begun(started.elapsed(), claimed.iter().map(|claimed| claimed.weight).sum());
             // What may have killed a worker goes alone: should it happen again, no other is blamed.
             if first.item.suspect {
                 match self.room(IN_HAND - 1).await {

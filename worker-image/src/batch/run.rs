@@ -2,15 +2,15 @@
 
 use std::{path::Path, sync::Arc};
 
-use lexigram_api::contract::{EmbedTask, Mode, OutputLocation, Phase, StoreLocation};
+use lexigram_api::contract::{EmbedTask, Mode, OpenCircuit, OutputLocation, Phase, StoreLocation};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{Machine, identity::pipeline_fingerprint, in_hand::IN_HAND, input::Input, output::Output};
 use crate::{
-    embed::{CachedEmbedder, Embedder},
+    embed::CachedEmbedder,
     report::Tracker,
-    run::{Ended, Judge, RunFailure, conclude, count_interrupted},
+    run::{Breaker, Ended, Judge, RunFailure, begin, conclude, count_interrupted, put_off},
     store::{Collection, Listing, RunKey, SqliteStore, TextStore, open_cache},
 };
 
@@ -22,7 +22,8 @@ pub(super) struct Run<'a> {
     pub(super) stop: &'a CancellationToken,
     pub(super) input: Input,
     pub(super) output: Output,
-    pub(super) embedder: Arc<dyn Embedder>,
+    pub(super) batch_texts: usize,
+    pub(super) embedder: Breaker,
     pub(super) store: Box<dyn TextStore>,
     pub(super) judge: Judge,
     /// Room for slices between `read` and `write`.
@@ -72,7 +73,8 @@ impl<'a> Run<'a> {
             input,
             output,
             pipeline: pipeline_fingerprint(task, embedder.fingerprint()),
-            embedder,
+            batch_texts: embedder.batch_texts().max(1),
+            embedder: Breaker::new(embedder, Arc::clone(&machine.embedder), machine.circuit),
             store: Box::new(store),
             judge,
             in_hand: Arc::new(Semaphore::new(IN_HAND)),
@@ -85,16 +87,18 @@ impl<'a> Run<'a> {
         conclude(&*self.store, &self.key, archive, self.tracker, self.steps()).await
     }
 
-    async fn steps(&self) -> Result<(), RunFailure> {
+    async fn steps(&self) -> Result<Option<OpenCircuit>, RunFailure> {
         count_interrupted(&*self.store, &self.key, &self.judge).await?;
-        match self.task.mode {
-            Mode::Full if self.store.begin_full(&self.key).await? == Listing::Open => self.list().await?,
-            Mode::Full => {}
-            Mode::Retry { due_before } => self.store.begin_retry(&self.key, due_before).await?,
+        if begin(&*self.store, &self.key, &self.task.mode).await? == Listing::Open {
+            self.list().await?;
         }
-        self.tracker.load(&self.store.summary(&self.key).await?);
+        let summary = self.store.summary(&self.key).await?;
+        self.tracker.load(&summary);
+        if summary.after_circuit {
+            self.embedder.probe_first();
+        }
         self.tracker.phase(Phase::Working);
-        self.work().await?;
+        let circuit = put_off(&*self.store, &self.key, self.work().await).await?;
         if self.stop.is_cancelled() {
             return Err(RunFailure::Interrupted);
         }
@@ -103,7 +107,7 @@ impl<'a> Run<'a> {
             self.store.remove_unlisted(&self.key).await?;
             self.output.remove_stale(&self.store.revisions(&self.key.scope).await?)?;
         }
-        Ok(())
+        Ok(circuit)
     }
 
     /// The stages, all at once, until nothing waits or the run is told to stop.

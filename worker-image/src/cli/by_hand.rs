@@ -41,14 +41,16 @@ pub(super) fn utf8(path: &Path) -> Result<String, String> {
     path.to_str().map(str::to_owned).ok_or_else(|| format!("the path {} is not UTF-8: rename it", path.display()))
 }
 
-/// A line for each of the newest failures, and one for those of `failed` that are not among them; `more` ends it.
+/// A line for each of the newest failures, as far as they are among the `failed` ones of this run, and one for those that
+/// are not shown; `more` ends it.
 pub(super) fn failures(report: &Report, failed: i32, more: &str) -> String {
     let mut text = String::new();
-    for failure in &report.recent_failures {
+    let shown = report.recent_failures.len().min(usize::try_from(failed).unwrap_or(0));
+    for failure in report.recent_failures.iter().take(shown) {
         let (item, category, message) = (&failure.item, failure.category, &failure.message);
         let _infallible = writeln!(text, "  failed: {item}: {message} ({category})");
     }
-    let shown = i32::try_from(report.recent_failures.len()).unwrap_or(i32::MAX);
+    let shown = i32::try_from(shown).unwrap_or(i32::MAX);
     if failed > shown {
         let _infallible = writeln!(text, "  … and {} more{more}", failed - shown);
     }

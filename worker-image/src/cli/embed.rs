@@ -24,7 +24,7 @@ use crate::{
     batch::{self, Machine},
     embed,
     report::Tracker,
-    run::{Ended, run_by_hand},
+    run::{CircuitSettings, Ended, run_by_hand},
 };
 
 /// How long to wait for another run over the same file: a person wants to know soon.
@@ -113,7 +113,8 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return fail(FailureCategory::Transient, &error.to_string()),
     };
-    let machine = Machine { embedder, scratch: std::env::temp_dir(), patience: PATIENCE };
+    let machine =
+        Machine { embedder, scratch: std::env::temp_dir(), patience: PATIENCE, circuit: CircuitSettings::default() };
     let (started, run) = (Instant::now(), run_by_hand());
     let tracker = Arc::new(Tracker::new(&run));
     let Ended { report, exit } = tokio::select! {

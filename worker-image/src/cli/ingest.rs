@@ -22,7 +22,7 @@ use crate::{
     embed,
     pipeline::{self, Machine},
     report::Tracker,
-    run::{Ended, run_by_hand},
+    run::{CircuitSettings, Ended, run_by_hand},
 };
 
 /// How long to wait for another run over the same folder: a person wants to know soon.
@@ -87,7 +87,7 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
         Ok(both) => both,
         Err(error) => return fail(FailureCategory::Transient, &error.to_string()),
     };
-    let machine = Machine { embedder, parser_program, patience: PATIENCE };
+    let machine = Machine { embedder, parser_program, patience: PATIENCE, circuit: CircuitSettings::default() };
     for task in &tasks {
         let started = Instant::now();
         let run = run_by_hand();

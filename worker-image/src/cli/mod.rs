@@ -1,6 +1,7 @@
 //! The commands of `lexigram-worker`. Each has its own module; this one reads the command line and starts the runtime.
 
 mod by_hand;
+mod dead_letters;
 mod documents;
 mod embed;
 mod ingest;
@@ -38,6 +39,7 @@ enum Command {
     Embed(embed::Arguments),
     Search(search::Arguments),
     Documents(documents::Arguments),
+    DeadLetters(dead_letters::Arguments),
     /// What the pipeline starts to parse documents in; of no use by hand.
     #[command(hide = true)]
     ParseChild {
@@ -78,6 +80,7 @@ pub fn main() -> process::ExitCode {
             Command::Embed(arguments) => embed::main(arguments).await,
             Command::Search(arguments) => search::main(arguments).await,
             Command::Documents(arguments) => documents::main(arguments).await,
+            Command::DeadLetters(arguments) => dead_letters::main(arguments).await,
             Command::ParseChild { memory_bytes: _ } => ExitCode::Usage,
         }
     });
@@ -117,13 +120,19 @@ fn fail(category: FailureCategory, message: &str) -> ExitCode {
     }
 }
 
-/// Prints a result. Whoever reads it may stop early, as `head` does.
+/// Prints a result.
 fn print(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            fail(FailureCategory::Transient, &format!("cannot write: {error}"))
-        }
-        _ => ExitCode::Finished,
+        Err(error) => unwritten(&error),
+        Ok(()) => ExitCode::Finished,
+    }
+}
+
+/// A result could not be printed. Whoever reads it may stop early, as `head` does.
+fn unwritten(error: &io::Error) -> ExitCode {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => ExitCode::Finished,
+        _ => fail(FailureCategory::Transient, &format!("cannot write: {error}")),
     }
 }
 

@@ -10,7 +10,8 @@ use std::{
 
 use clap::Args;
 use lexigram_api::contract::{
-    CONTRACT_VERSION, Embedding, ExitCode, Report, RunError, SCRATCH_PATH, Task, WORK_SPEC_PATH, WORKER_PORT, WorkSpec,
+    CONTRACT_VERSION, Embedding, ExitCode, Mode, Report, RunError, SCRATCH_PATH, Task, WORK_SPEC_PATH, WORKER_PORT,
+    WorkSpec,
 };
 use lexigram_api::failure::FailureCategory;
 use serde::Deserialize;
@@ -26,8 +27,8 @@ use crate::{
     failure::Classified,
     pipeline,
     report::{Tracker, serve, write_report},
-    run::{Ended, RunFailure},
-    store::RunSummary,
+    run::{CircuitSettings, Ended, RunFailure, without_trying},
+    store::{RunKey, RunSummary},
 };
 
 /// How long a worker waits for another one over the same source: longer than a pod may take to end.
@@ -123,17 +124,32 @@ async fn work(arguments: &Arguments, run: &str, task: &Task) -> Result<Ended, Ru
     if !matches!(task, Task::Stub) {
         tokio::spawn(serve_progress(arguments.listen, Arc::clone(&tracker)));
     }
+    let key = |scope: &str| RunKey { scope: scope.to_owned(), run: run.to_owned() };
     Ok(match task {
         Task::Stub => idle(run),
+        Task::Ingest(task) if matches!(task.mode, Mode::Archive { .. }) => {
+            let archive = &task.failure_policy.archive;
+            without_trying(&task.store, key(&task.scope), &task.mode, archive, &tracker, PATIENCE).await
+        }
+        Task::Embed(task) if matches!(task.mode, Mode::Archive { .. }) => {
+            let archive = &task.failure_policy.archive;
+            without_trying(&task.store, key(&task.scope), &task.mode, archive, &tracker, PATIENCE).await
+        }
         Task::Ingest(task) => {
             let embedder = open(&arguments.models, &task.embedding, &stop).await?;
             let parser_program = std::env::current_exe().map_err(broken)?;
-            let machine = pipeline::Machine { embedder, parser_program, patience: PATIENCE };
+            let machine =
+                pipeline::Machine { embedder, parser_program, patience: PATIENCE, circuit: CircuitSettings::default() };
             pipeline::ingest(&machine, run, task, &tracker, &stop).await
         }
         Task::Embed(task) => {
             let embedder = open(&arguments.models, &task.embedding, &stop).await?;
-            let machine = batch::Machine { embedder, scratch: SCRATCH_PATH.into(), patience: PATIENCE };
+            let machine = batch::Machine {
+                embedder,
+                scratch: SCRATCH_PATH.into(),
+                patience: PATIENCE,
+                circuit: CircuitSettings::default(),
+            };
             batch::embed(&machine, run, task, &tracker, &stop).await
         }
     })
@@ -162,4 +178,19 @@ async fn open(
 /// The end of a run that has done nothing.
 fn idle(run: &str) -> Ended {
     Ended::new(run, &RunSummary::default(), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invalid() -> serde_json::Error {
+        serde_json::from_str::<u8>("-").unwrap_err()
+    }
+
+    crate::failure::tests::classification!(each_error_has_its_category: SpecError {
+        SpecError::Unreadable { .. } = SpecError::Unreadable { path: String::new(), problem: io::Error::other("no") } => Configuration, "WorkSpecUnreadable";
+        SpecError::Invalid { .. } = SpecError::Invalid { path: String::new(), problem: invalid() } => Configuration, "WorkSpecInvalid";
+        SpecError::Version { .. } = SpecError::Version { path: String::new(), found: "v9".to_owned() } => Configuration, "ContractVersionUnknown";
+    });
 }

@@ -21,6 +21,7 @@ use tokio::task::spawn_blocking;
 
 pub use cached::CachedEmbedder;
 pub use local::LocalModel;
+pub(crate) use openai::share;
 pub use openai::{OpenAI, Patience, ProviderError, SERVER};
 pub use tokens::TokenCounter;
 

@@ -21,7 +21,7 @@ impl Run<'_> {
         mut incoming: Receiver<Document<Vec<Chunk>>>,
         settle: Sender<Document<Settled>>,
     ) -> Result<(), RunFailure> {
-        while let Some(batch) = next_batch(&mut incoming, self.embedder.batch_texts()).await {
+        while let Some(batch) = next_batch(&mut incoming, self.batch_texts).await {
             let texts: Vec<&str> =
                 batch.iter().flat_map(|document| &document.content).map(|chunk| chunk.text.as_str()).collect();
             let Some(outcomes) = self.outcomes(&texts).await? else { return Ok(()) };
@@ -44,13 +44,11 @@ impl Run<'_> {
     /// What became of each text; nothing if the run was told to stop.
     async fn outcomes(&self, texts: &[&str]) -> Result<Option<Vec<Result<Embedded, EmbedError>>>, RunFailure> {
         let mut outcomes = Vec::with_capacity(texts.len());
-        for slice in texts.chunks(self.embedder.batch_texts()) {
-            let embedding = self.embedder.embed(slice.iter().map(|&text| text.to_owned()).collect());
-            let embedding = self.tracker.watch(&*self.embedder, embedding);
-            match self.stop.run_until_cancelled(embedding).await {
+        for slice in texts.chunks(self.batch_texts) {
+            let texts = slice.iter().map(|&text| text.to_owned()).collect();
+            match self.stop.run_until_cancelled(self.embedder.embed(self.tracker, texts)).await.transpose()? {
                 None => return Ok(None),
                 Some(Ok(some)) => outcomes.extend(some),
-                Some(Err(error)) if error.ends_run() => return Err(error.into()),
                 Some(Err(error)) => outcomes.extend(slice.iter().map(|_| Err(error.clone()))),
             }
         }

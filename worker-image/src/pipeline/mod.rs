@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     embed::Embedder,
     report::Tracker,
-    run::Ended,
+    run::{CircuitSettings, Ended},
     source::{self, Source},
 };
 
@@ -37,6 +37,8 @@ pub struct Machine {
     pub parser_program: PathBuf,
     /// How long to wait for another run over the same source to end.
     pub patience: Duration,
+    /// When the embedding provider is left alone.
+    pub circuit: CircuitSettings,
 }
 
 /// Ingests one source. Ends early, and in good order, once `stop` is cancelled.

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, thread::available_parallelism, time::Duration};
 
 use lexigram_api::{
-    contract::{IngestTask, Mode, Phase, StoreLocation},
+    contract::{IngestTask, Mode, OpenCircuit, Phase, StoreLocation},
     document::SyncMode,
 };
 use tokio::sync::mpsc;
@@ -15,7 +15,7 @@ use crate::{
     embed::{CachedEmbedder, Embedder},
     parse::{Limits, ParserPool},
     report::Tracker,
-    run::{Ended, Judge, RunFailure, conclude, count_interrupted},
+    run::{Breaker, Ended, Judge, RunFailure, begin, conclude, count_interrupted, put_off},
     source::Source,
     store::{Collection, Listing, RunKey, SqliteStore, Store, open_cache},
 };
@@ -33,7 +33,8 @@ pub(super) struct Run<'a> {
     pub(super) parsers: ParserPool,
     pub(super) parser_count: usize,
     pub(super) chunker: Arc<dyn Chunker>,
-    pub(super) embedder: Arc<dyn Embedder>,
+    pub(super) batch_texts: usize,
+    pub(super) embedder: Breaker,
     pub(super) store: Box<dyn Store>,
     pub(super) judge: Judge,
     pub(super) in_hand: InHand,
@@ -77,7 +78,8 @@ impl<'a> Run<'a> {
             parser_count,
             chunker: chunker.into(),
             pipeline: pipeline_fingerprint(&task.chunking, embedder.fingerprint()),
-            embedder,
+            batch_texts: embedder.batch_texts(),
+            embedder: Breaker::new(embedder, Arc::clone(&machine.embedder), machine.circuit),
             store: Box::new(store),
             judge,
             in_hand: InHand::default(),
@@ -90,19 +92,19 @@ impl<'a> Run<'a> {
         conclude(&*self.store, &self.key, archive, self.tracker, self.steps()).await
     }
 
-    async fn steps(&self) -> Result<(), RunFailure> {
+    async fn steps(&self) -> Result<Option<OpenCircuit>, RunFailure> {
         count_interrupted(&*self.store, &self.key, &self.judge).await?;
-        let partial = match self.task.mode {
-            Mode::Full if self.store.begin_full(&self.key).await? == Listing::Open => self.list().await?,
-            Mode::Full => None,
-            Mode::Retry { due_before } => {
-                self.store.begin_retry(&self.key, due_before).await?;
-                None
-            }
+        let partial = match begin(&*self.store, &self.key, &self.task.mode).await? {
+            Listing::Open => self.list().await?,
+            Listing::Complete => None,
         };
-        self.tracker.load(&self.store.summary(&self.key).await?);
+        let summary = self.store.summary(&self.key).await?;
+        self.tracker.load(&summary);
+        if summary.after_circuit {
+            self.embedder.probe_first();
+        }
         self.tracker.phase(Phase::Working);
-        self.work().await?;
+        let circuit = put_off(&*self.store, &self.key, self.work().await).await?;
         if self.stop.is_cancelled() {
             return Err(RunFailure::Interrupted);
         }
@@ -113,7 +115,7 @@ impl<'a> Run<'a> {
         if self.task.mode == Mode::Full && self.task.sync == SyncMode::Mirror {
             self.store.remove_unlisted(&self.key).await?;
         }
-        Ok(())
+        Ok(circuit)
     }
 
     /// The stages, all at once, until no document waits or the run is told to stop.

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{CONTRACT_VERSION, Counts, ItemFailure, Phase, Progress, RECENT_FAILURES},
+    contract::{CONTRACT_VERSION, Counts, ItemFailure, OpenCircuit, Phase, Progress, RECENT_FAILURES},
     failure::FailureAction,
 };
 
@@ -32,7 +32,8 @@ struct State {
     heartbeat: Timestamp,
     counts: Counts,
     rate_limited_until: Option<Timestamp>,
-    /// Oldest first.
+    circuit: Option<OpenCircuit>,
+    /// Oldest first, each item once.
     recent_failures: VecDeque<ItemFailure>,
 }
 
@@ -46,6 +47,7 @@ impl Tracker {
             heartbeat: started,
             counts: Counts::default(),
             rate_limited_until: None,
+            circuit: None,
             recent_failures: VecDeque::new(),
         };
         Self { run: run.to_owned(), started, state: Mutex::new(state) }
@@ -83,6 +85,7 @@ impl Tracker {
             FailureAction::Archive => counts.failures.archived += weight,
             FailureAction::Notify => counts.failures.notified += weight,
         }
+        state.recent_failures.retain(|earlier| earlier.item != failure.item);
         state.recent_failures.push_back(failure);
         if state.recent_failures.len() > RECENT_FAILURES {
             state.recent_failures.pop_front();
@@ -92,6 +95,20 @@ impl Tracker {
     /// The embedding provider has told the worker to slow down, or takes requests again.
     fn rate_limited(&self, until: Option<Timestamp>) {
         self.state().rate_limited_until = until;
+    }
+
+    /// A circuit has opened, or closed again.
+    pub fn circuit(&self, open: Option<OpenCircuit>) {
+        self.state().circuit = open;
+    }
+
+    /// Waits so long, and tells meanwhile that the worker lives.
+    pub async fn wait(&self, wait: Duration) {
+        let end = tokio::time::Instant::now() + wait;
+        while tokio::time::Instant::now() < end {
+            self.beat();
+            tokio::time::sleep_until(end.min(tokio::time::Instant::now() + BEAT_INTERVAL)).await;
+        }
     }
 
     /// Waits for an embedding provider, and tells meanwhile that the worker lives, and when the provider is asked again.
@@ -120,6 +137,7 @@ impl Tracker {
             started: self.started,
             counts: state.counts.clone(),
             rate_limited_until: state.rate_limited_until,
+            circuit: state.circuit.clone(),
             recent_failures: state.recent_failures.iter().rev().cloned().collect(),
         }
     }

@@ -34,7 +34,12 @@ impl Ended {
             Some(error) => match error.category() {
                 FailureCategory::Authentication => ExitCode::Authentication,
                 FailureCategory::Configuration => ExitCode::Configuration,
-                _ => ExitCode::Retryable,
+                FailureCategory::Transient
+                | FailureCategory::RateLimited
+                | FailureCategory::Timeout
+                | FailureCategory::ResourceExhausted
+                | FailureCategory::InvalidInput
+                | FailureCategory::Unknown => ExitCode::Retryable,
             },
         };
         // a run that was told to stop has not failed
@@ -49,6 +54,8 @@ impl Ended {
             error,
             counts: summary.counts.clone(),
             dry_run: None,
+            dead_letters: summary.dead_letters.clone(),
+            circuit: None,
             next_retry_time: summary.next_retry,
             recent_failures: summary.recent_failures.clone(),
         };

@@ -1,6 +1,6 @@
 //! What ends a whole run. No I/O.
 
-use lexigram_api::failure::FailureCategory;
+use lexigram_api::{contract::OpenCircuit, failure::FailureCategory};
 use thiserror::Error;
 
 use super::judge::InvalidRule;
@@ -10,7 +10,7 @@ use crate::{
     embed::EmbedError,
     failure::Classified,
     source::SourceError,
-    store::StoreError,
+    store::{CIRCUIT_OPEN, StoreError},
 };
 
 /// Why a run did not come to its end.
@@ -49,6 +49,10 @@ pub enum RunFailure {
     /// The failure policy cannot be understood.
     #[error(transparent)]
     Rule(#[from] InvalidRule),
+    /// Most attempts fail, and have done so for too long. It ends the work, and not as a failure: what is left is put
+    /// off.
+    #[error("{}", .0.message)]
+    Circuit(OpenCircuit),
     /// The process was told to stop.
     #[error("the run was told to stop; a new worker goes on where it ended")]
     Interrupted,
@@ -67,7 +71,7 @@ impl Classified for RunFailure {
             Self::Input(error) => error.category(),
             Self::Output(error) => error.category(),
             Self::Rule(error) => error.category(),
-            Self::ListingPartial { .. } | Self::Interrupted => FailureCategory::Transient,
+            Self::ListingPartial { .. } | Self::Circuit(_) | Self::Interrupted => FailureCategory::Transient,
             Self::Broken(_) => FailureCategory::Unknown,
         }
     }
@@ -82,6 +86,7 @@ impl Classified for RunFailure {
             Self::Output(error) => error.reason(),
             Self::Rule(error) => error.reason(),
             Self::ListingPartial { .. } => "ListingPartial",
+            Self::Circuit(_) => CIRCUIT_OPEN,
             Self::Interrupted => "Interrupted",
             Self::Broken(_) => "WorkerBroken",
         }

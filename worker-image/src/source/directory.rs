@@ -67,13 +67,21 @@ impl Source for Directory {
 
     fn fetch<'a>(&'a self, name: &'a str, limit: u64) -> BoxFuture<'a, Result<Fetched, SourceError>> {
         async move {
+            let gone = |detail: &str| SourceError::Gone { detail: detail.to_owned() };
+            if !self.filter.accepts(name) {
+                return Err(gone("left out by spec.source.include or exclude"));
+            }
             let path = self.root.join(path_of(name));
             let resolved = tokio::fs::canonicalize(&path).await.map_err(|error| gone_or_unreadable(&path, &error))?;
             if !resolved.starts_with(&self.root) {
-                return Err(SourceError::Gone { detail: "it is a link that leads out of the source".to_owned() });
+                return Err(gone("it is a link that leads out of the source"));
             }
             let file = tokio::fs::File::open(&resolved).await.map_err(|error| gone_or_unreadable(&path, &error))?;
-            let size = file.metadata().await.map_err(|error| unreadable(&path, &error))?.len();
+            let metadata = file.metadata().await.map_err(|error| unreadable(&path, &error))?;
+            if !metadata.is_file() {
+                return Err(gone("it is no file any more"));
+            }
+            let size = metadata.len();
             if size > limit {
                 return Err(SourceError::TooLarge { limit });
             }
@@ -184,9 +192,10 @@ fn path_of(name: &str) -> PathBuf {
 }
 
 fn gone_or_unreadable(path: &Path, error: &std::io::Error) -> SourceError {
-    match error.kind() {
-        ErrorKind::NotFound => SourceError::Gone { detail: "no such file".to_owned() },
-        _ => unreadable(path, error),
+    // a folder on the way may have become a file
+    match leads_nowhere(error) || error.kind() == ErrorKind::NotADirectory {
+        true => SourceError::Gone { detail: "no such file".to_owned() },
+        false => unreadable(path, error),
     }
 }
 

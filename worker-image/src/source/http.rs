@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 
 use futures::{
     FutureExt, StreamExt, TryStreamExt,
-    future::BoxFuture,
+    future::{BoxFuture, ready},
     stream::{self, BoxStream},
 };
 use jiff::Timestamp;
@@ -144,7 +144,10 @@ impl Source for Http {
     }
 
     fn fetch<'a>(&'a self, name: &'a str, limit: u64) -> BoxFuture<'a, Result<Fetched, SourceError>> {
-        self.download(name, limit).boxed()
+        match self.urls.iter().any(|url| url == name) {
+            true => self.download(name, limit).boxed(),
+            false => ready(Err(SourceError::Gone { detail: "no longer in spec.source.http.urls".to_owned() })).boxed(),
+        }
     }
 }
 
@@ -288,7 +291,7 @@ mod tests {
         let server = MockServer::start().await;
         let again = ResponseTemplate::new(301).insert_header("Location", "/again");
         Mock::given(any()).respond_with(again).expect(6).mount(&server).await;
-        let error = source(Vec::new(), None).fetch(&server.uri(), 100).await.unwrap_err();
+        let error = source(vec![server.uri()], None).fetch(&server.uri(), 100).await.unwrap_err();
         assert_eq!(error.reason(), "TooManyRedirects");
     }
 
@@ -298,7 +301,7 @@ mod tests {
         let slow_down = ResponseTemplate::new(429).insert_header("Retry-After", "0");
         Mock::given(any()).respond_with(slow_down.clone()).up_to_n_times(2).mount(&server).await;
         Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string("at last")).mount(&server).await;
-        let source = source(Vec::new(), None);
+        let source = source(vec![server.uri()], None);
         assert_eq!(source.fetch(&server.uri(), 100).await.unwrap().content, b"at last");
 
         server.reset().await;
@@ -320,7 +323,7 @@ mod tests {
             let _request = connection.read(&mut [0; 4096]).await.unwrap();
             connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of").await.unwrap();
         });
-        let error = source(Vec::new(), None).fetch(&url, 1000).await.unwrap_err();
+        let error = source(vec![url.clone()], None).fetch(&url, 1000).await.unwrap_err();
         server.await.unwrap();
         assert_eq!(error.reason(), "SourceUnreachable", "{error}");
     }
@@ -338,7 +341,7 @@ mod tests {
     #[case("ftp://a.example/x")]
     #[tokio::test]
     async fn a_url_that_cannot_be_requested_names_the_field(#[case] url: &str) {
-        let error = source(Vec::new(), None).fetch(url, 10).await.unwrap_err().to_string();
+        let error = source(vec![url.to_owned()], None).fetch(url, 10).await.unwrap_err().to_string();
         assert!(error.starts_with("spec.source.http.urls: the URL cannot be requested"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{Counts, ItemFailure, Progress},
+    contract::{Counts, DeadLetters, ItemFailure, Progress},
     failure::{FailureAction, FailureCategory, Stage, Verdict},
 };
 use serde::Serialize;
@@ -52,6 +52,9 @@ impl DocumentState {
         }
     }
 }
+
+/// The reason of items that were put off because of an open circuit.
+pub const CIRCUIT_OPEN: &str = "CircuitOpen";
 
 /// How a run ended for a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -126,6 +129,7 @@ impl FailedAttempt {
             attempts,
             action: verdict.action,
             last_failure_time: time,
+            next_retry_time: verdict.next_attempt,
         }
     }
 }
@@ -144,8 +148,12 @@ pub struct LedgerRow {
     pub revision: Option<String>,
     /// Stored chunks.
     pub chunks: i64,
+    /// Documents or texts that it stands for: a range of a batch is many.
+    pub items: i64,
     /// Attempts spent since it was last done.
     pub attempts: i32,
+    /// When it failed for the first time since it was last done.
+    pub first_failure: Option<Timestamp>,
     /// The last failure.
     pub failure: Option<ItemFailure>,
     /// When it is tried again.
@@ -157,15 +165,21 @@ pub struct LedgerRow {
 pub struct RunSummary {
     /// Its counts.
     pub counts: Counts,
+    /// Whether items of it have been put off because of an open circuit: then it begins with a probe.
+    pub after_circuit: bool,
+    /// The dead letters of the source, whatever run they belong to.
+    pub dead_letters: DeadLetters,
     /// When the earliest of the source's retrying documents is due, whatever run it belongs to.
     pub next_retry: Option<Timestamp>,
-    /// The newest failures, newest first.
+    /// The newest failures of the source that nothing has mended, newest first.
     pub recent_failures: Vec<ItemFailure>,
 }
 
 impl From<Progress> for RunSummary {
     fn from(progress: Progress) -> Self {
-        Self { counts: progress.counts, next_retry: None, recent_failures: progress.recent_failures }
+        let dead_letters = DeadLetters { actions: progress.counts.failures.clone(), ..DeadLetters::default() };
+        let (counts, recent_failures) = (progress.counts, progress.recent_failures);
+        Self { counts, dead_letters, recent_failures, ..Self::default() }
     }
 }
 

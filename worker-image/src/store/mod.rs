@@ -4,6 +4,7 @@
 //! die between any two of them: new chunks, then the ledger row, then the removal of old chunks.
 
 mod cache;
+mod dead_letters;
 mod error;
 mod ledger;
 mod sqlite;
@@ -13,13 +14,17 @@ use std::ops::Range;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use lexigram_api::failure::ArchivePolicy;
+use lexigram_api::{
+    contract::{OpenCircuit, Selection},
+    failure::ArchivePolicy,
+};
 use serde::Serialize;
 use uuid::Uuid;
 
 pub use cache::{CacheKey, EmbeddingCache, open_cache};
+pub use dead_letters::{DeadLetterStore, Wanted};
 pub use error::StoreError;
-pub use ledger::{DocumentState, FailedAttempt, LedgerRow, Outcome, RunSummary, WorkItem, printable};
+pub use ledger::{CIRCUIT_OPEN, DocumentState, FailedAttempt, LedgerRow, Outcome, RunSummary, WorkItem, printable};
 pub use sqlite::{SqliteCache, SqliteStore};
 pub use texts::{FailedText, ListedRange, RangeWrite, Spent, StoredText, TextItem, TextStore, TextWrite};
 
@@ -123,11 +128,27 @@ pub struct Hit {
 }
 
 /// One collection: its chunks, its vectors, its ledger.
-pub trait Store: Send + Sync {
+pub trait Store: DeadLetterStore {
     /// Starts or resumes a full run and says whether its source has been listed.
     fn begin_full<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Listing>;
     /// Starts or resumes a retry run: takes the failed documents that were due at that time. Taken once, they stay the run's.
     fn begin_retry<'a>(&'a self, run: &'a RunKey, due_before: Timestamp) -> StoreFuture<'a, ()>;
+    /// Starts or resumes a run over dead letters that a person has selected: it takes those that had failed at that
+    /// time, archived ones too, and each has all its attempts. Taken once, they stay the run's, and are due.
+    fn begin_again<'a>(
+        &'a self,
+        run: &'a RunKey,
+        selection: &'a Selection,
+        failed_before: Timestamp,
+    ) -> StoreFuture<'a, ()>;
+    /// Starts or resumes a run that gives up dead letters which a person has selected, of those that had failed at that
+    /// time. They are the run's, and nothing of it waits.
+    fn begin_archive<'a>(
+        &'a self,
+        run: &'a RunKey,
+        selection: &'a Selection,
+        failed_before: Timestamp,
+    ) -> StoreFuture<'a, ()>;
     /// Adds listed documents to the run. Those that are done in their present version and `pipeline` are skipped at once.
     fn add_listed<'a>(&'a self, run: &'a RunKey, listed: Vec<Listed>, pipeline: &'a str) -> StoreFuture<'a, ()>;
     /// Notes that the whole source was listed: from now on the run's total stands still.
@@ -136,7 +157,8 @@ pub trait Store: Send + Sync {
     fn interrupted<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Vec<WorkItem>>;
     /// Notes that a worker died with this document in hand. It waits for its next attempt within its run.
     fn suspect(&self, attempt: FailedAttempt) -> StoreFuture<'_, ()>;
-    /// Marks a document of the run that waits as in flight; suspects come last. None when no document waits.
+    /// Marks a document of the run that waits as in flight: those that never failed first, then the one that failed
+    /// longest ago; suspects come last. None when no document waits.
     fn claim<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Option<WorkItem>>;
     /// Puts every document of the scope that is in flight back among those that wait, as if it had not been claimed.
     fn release<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, ()>;
@@ -146,11 +168,13 @@ pub trait Store: Send + Sync {
     fn skip(&self, document: i64) -> StoreFuture<'_, ()>;
     /// Notes a failed attempt. Chunks of an older revision stay.
     fn fail(&self, attempt: FailedAttempt) -> StoreFuture<'_, ()>;
+    /// Puts off what the run has not decided until the circuit's next probe. No attempt is spent.
+    fn postpone<'a>(&'a self, run: &'a RunKey, circuit: &'a OpenCircuit, now: Timestamp) -> StoreFuture<'a, ()>;
     /// Removes the documents of the scope that the run's listing does not have, and returns how many.
     fn remove_unlisted<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, i32>;
     /// Removes archived ledger rows that the policy no longer keeps.
     fn prune_archive<'a>(&'a self, policy: &'a ArchivePolicy, now: Timestamp) -> StoreFuture<'a, ()>;
-    /// Counts of the run, and its newest failures.
+    /// Counts of the run, and the newest failures of its source; the figures of [`DeadLetterStore`] are left out.
     fn summary<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, RunSummary>;
     /// The `limit` chunks nearest to the vector, best first.
     fn search<'a>(&'a self, vector: &'a [f32], limit: usize) -> StoreFuture<'a, Vec<Hit>>;

@@ -9,7 +9,7 @@ use futures::{
     FutureExt,
     future::{self, BoxFuture},
 };
-use lexigram_worker::embed::{EmbedError, Embedded, Embedder, Outcomes, TokenCounter};
+use lexigram_worker::embed::{EmbedError, Embedded, Embedder, Outcomes, ProviderError, TokenCounter};
 use tokenizers::{Tokenizer, models::wordlevel::WordLevel, pre_tokenizers::whitespace::Whitespace};
 
 /// Numbers in a vector.
@@ -24,6 +24,12 @@ pub struct FakeEmbedder {
     pub antidote: AtomicBool,
     /// While true, every call fails as a whole.
     pub down: AtomicBool,
+    /// While true, every call fails as one to a server that is not there.
+    pub outage: AtomicBool,
+    /// How many texts are best given at once.
+    pub batch_texts: AtomicUsize,
+    /// Texts of each call.
+    pub calls: Mutex<Vec<Vec<String>>>,
     /// Called before each call.
     pub before: Mutex<Option<Box<dyn FnMut() + Send>>>,
 }
@@ -38,6 +44,9 @@ impl FakeEmbedder {
             embedded: AtomicUsize::new(0),
             antidote: AtomicBool::new(false),
             down: AtomicBool::new(false),
+            outage: AtomicBool::new(false),
+            batch_texts: AtomicUsize::new(64),
+            calls: Mutex::default(),
             before: Mutex::new(None),
         })
     }
@@ -52,6 +61,11 @@ impl Embedder for FakeEmbedder {
     fn embed(&self, texts: Vec<String>) -> BoxFuture<'_, Outcomes> {
         if let Some(before) = &mut *self.before.lock().unwrap() {
             before();
+        }
+        self.calls.lock().unwrap().push(texts.clone());
+        if self.outage.load(Ordering::Relaxed) {
+            let error = ProviderError::Unavailable("HTTP 503".to_owned());
+            return future::ready(Err(error.into())).boxed();
         }
         if self.down.load(Ordering::Relaxed) {
             return future::ready(Err(EmbedError::Computation("the provider is down".to_owned()))).boxed();
@@ -69,7 +83,7 @@ impl Embedder for FakeEmbedder {
     }
 
     fn batch_texts(&self) -> usize {
-        64
+        self.batch_texts.load(Ordering::Relaxed)
     }
 
     fn dimension(&self) -> usize {

@@ -4,6 +4,8 @@
 #![allow(dead_code)]
 
 pub mod fake;
+pub mod job;
+pub mod source;
 
 use std::{
     collections::BTreeMap,

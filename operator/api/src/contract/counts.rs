@@ -103,4 +103,52 @@ pub struct ItemFailure {
     pub action: FailureAction,
     /// When the last attempt failed.
     pub last_failure_time: Timestamp,
+    /// When it is tried again; only where that is what is done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_retry_time: Option<Timestamp>,
+}
+
+/// The dead letters of a source or batch: what failed and is not done yet, whatever run it failed in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DeadLetters {
+    /// By what is done about them.
+    pub actions: FailureCounts,
+    /// By what went wrong: categories that have any, most first.
+    pub categories: Vec<CategoryCount>,
+    /// When the one that has waited longest failed for the first time, archived ones aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_failure_time: Option<Timestamp>,
+}
+
+/// Dead letters of one category.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CategoryCount {
+    /// The category.
+    pub category: FailureCategory,
+    /// How many there are.
+    pub count: i32,
+}
+
+/// What a circuit stands before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum CircuitSubject {
+    /// The provider of vectors.
+    EmbeddingProvider,
+    /// The store.
+    Store,
+}
+
+/// A circuit that is open: most attempts failed, so that nothing more is asked until one probe has passed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenCircuit {
+    /// What it stands before.
+    pub subject: CircuitSubject,
+    /// What the attempts failed of, for a person.
+    pub message: String,
+    /// When the next probe is made.
+    pub until: Timestamp,
 }

@@ -8,13 +8,16 @@ mod progress;
 mod report;
 mod work_spec;
 
-pub use counts::{Counts, FailureCounts, ItemCounts, ItemFailure, RECENT_FAILURES};
+pub use counts::{
+    CategoryCount, CircuitSubject, Counts, DeadLetters, FailureCounts, ItemCounts, ItemFailure, OpenCircuit,
+    RECENT_FAILURES,
+};
 pub use exit::ExitCode;
 pub use progress::{Phase, Progress};
 pub use report::{DryRun, Report, RunError, TERMINATION_MESSAGE_BYTES};
 pub use work_spec::{
     EmbedTask, Embedding, EmbeddingProvider, IngestTask, InlineDocument, InputLocation, Mode, OutputLocation,
-    SourceLocation, StoreLocation, Task, WorkSpec,
+    Selection, SourceLocation, StoreLocation, Task, WorkSpec,
 };
 
 /// Version of the contract; a worker refuses a work spec of another one.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::counts::{Counts, ItemFailure};
+use super::counts::{Counts, ItemFailure, OpenCircuit};
 
 /// What a run is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +40,9 @@ pub struct Progress {
     /// When the embedding provider is asked again, while it has told the worker to slow down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limited_until: Option<Timestamp>,
+    /// The provider or store that is left alone for now, because most attempts failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit: Option<OpenCircuit>,
     /// The newest failures, [`super::RECENT_FAILURES`] at most, newest first.
     pub recent_failures: Vec<ItemFailure>,
 }

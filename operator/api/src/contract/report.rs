@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::counts::{Counts, ItemFailure};
+use super::counts::{Counts, DeadLetters, ItemFailure, OpenCircuit};
 use crate::failure::FailureCategory;
 
 /// Kubernetes keeps this much of a container's termination message.
@@ -57,6 +57,12 @@ pub struct Report {
     /// What a dry run found; absent for any other run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<DryRun>,
+    /// The dead letters of the source or batch, those of earlier runs included.
+    #[serde(default)]
+    pub dead_letters: DeadLetters,
+    /// Why the run ended before its items were tried; absent where it tried all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit: Option<OpenCircuit>,
     /// When the earliest of the retrying items is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_retry_time: Option<Timestamp>,
@@ -113,6 +119,7 @@ mod tests {
             attempts: 1,
             action: FailureAction::Archive,
             last_failure_time: Timestamp::UNIX_EPOCH,
+            next_retry_time: Some(Timestamp::UNIX_EPOCH),
         };
         Report {
             contract_version: CONTRACT_VERSION.to_owned(),
@@ -131,6 +138,8 @@ mod tests {
                 cached: 0,
             },
             dry_run: None,
+            dead_letters: DeadLetters::default(),
+            circuit: None,
             next_retry_time: None,
             recent_failures: vec![failure; RECENT_FAILURES],
         }

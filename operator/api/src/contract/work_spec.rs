@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     document::{Chunking, Parsing, SyncMode},
     embedding::OpenAISettings,
-    failure::FailurePolicy,
+    failure::{FailureCategory, FailurePolicy},
     text::{InlineText, TextFields, TextFormat, VectorFormat},
 };
 
@@ -218,6 +218,33 @@ pub enum Mode {
         /// Items due at this time or before.
         due_before: Timestamp,
     },
+    /// List nothing; a person asks for dead letters to be tried again at once, archived ones among them. Each begins
+    /// with no attempt spent.
+    Again {
+        /// Which ones.
+        selection: Selection,
+        /// Only those that failed last at this time or before: what fails in this very run is not taken again.
+        failed_before: Timestamp,
+    },
+    /// List and try nothing; a person gives dead letters up.
+    Archive {
+        /// Which ones.
+        selection: Selection,
+        /// Only those that failed last at this time or before.
+        failed_before: Timestamp,
+    },
+}
+
+/// Which dead letters a person means: those that satisfy each filter that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Selection {
+    /// Only these categories; every one where empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<FailureCategory>,
+    /// Only the items of these names, as `status.deadLetters.recent` shows them; every one where empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<String>,
 }
 
 /// Where documents come from.

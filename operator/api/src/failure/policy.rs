@@ -75,6 +75,11 @@ pub struct FailurePolicy {
     #[schemars(length(max = 16))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<FailureRule>,
+    /// Failed items that are tried again in a minute, oldest first, so that what piled up does not flood a provider that
+    /// has just recovered; no limit where absent.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_retries_per_minute: Option<i32>,
     /// How many archived items are kept, and for how long.
     pub archive: ArchivePolicy,
 }
@@ -88,6 +93,7 @@ impl Default for FailurePolicy {
             actions: Vec::new(),
             on_exhausted: None,
             rules: Vec::new(),
+            max_retries_per_minute: None,
             archive: ArchivePolicy::default(),
         }
     }

@@ -136,6 +136,7 @@ mod tests {
             attempts: 1,
             action,
             last_failure_time: Timestamp::from_second(second).unwrap(),
+            next_retry_time: None,
         }
     }
 

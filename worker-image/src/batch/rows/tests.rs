@@ -249,3 +249,17 @@ fn rows_that_differ_have_other_hashes() {
         assert_ne!(hash, read(other));
     }
 }
+
+fn place() -> Place {
+    Place::new(true, Position { row: 0, line: 0, byte: 0 })
+}
+
+crate::failure::tests::classification!(each_error_has_its_category: RowError {
+    RowError::Malformed { .. } = RowError::Malformed { place: place(), kind: "row", problem: String::new() } => InvalidInput, "RowInvalid";
+    RowError::NotUtf8 { .. } = RowError::NotUtf8 { place: place() } => InvalidInput, "RowInvalid";
+    RowError::WrongType { .. } = RowError::WrongType { place: place(), field: String::new(), found: "", wanted: "", setting: "" } => InvalidInput, "RowInvalid";
+    RowError::TextMissing { .. } = RowError::TextMissing { place: place(), field: String::new(), found: "null" } => InvalidInput, "TextMissing";
+    RowError::TextTooLarge { .. } = RowError::TextTooLarge { place: place(), what: "row", bytes: 2, limit: 1, hint: "" } => InvalidInput, "TextTooLarge";
+    RowError::DuplicateId { .. } = RowError::DuplicateId { place: place(), key: String::new() } => InvalidInput, "DuplicateId";
+    RowError::Gone { .. } = RowError::Gone { place: place() } => InvalidInput, "RowGone";
+});

@@ -10,6 +10,11 @@ use lexigram_api::embedding::OpenAISettings;
 /// Longer than any run, and short enough to be added to any time.
 const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// One worker's share of what `shards` may do together; at least 1.
+pub(crate) fn share(limit: i32, shards: i32) -> f64 {
+    (f64::from(limit) / f64::from(shards.max(1))).max(1.0)
+}
+
 /// What one worker may ask of a provider.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -20,8 +25,8 @@ pub(super) struct Budget {
 impl Budget {
     /// This worker's share of what the settings allow all `shards` together.
     pub(super) fn new(settings: &OpenAISettings, shards: i32) -> Self {
-        let share = |limit: i32| Bucket::full((f64::from(limit) / f64::from(shards.max(1))).max(1.0));
-        Self { requests: settings.requests_per_minute.map(share), tokens: settings.tokens_per_minute.map(share) }
+        let bucket = |limit: i32| Bucket::full(share(limit, shards));
+        Self { requests: settings.requests_per_minute.map(bucket), tokens: settings.tokens_per_minute.map(bucket) }
     }
 
     /// When a request of so many tokens may go, and takes them. Times count from any fixed moment, and never go back.

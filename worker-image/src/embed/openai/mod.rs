@@ -28,6 +28,7 @@ use jiff::Timestamp;
 use lexigram_api::{contract::Embedding, embedding::OpenAISettings};
 use tokio::task::spawn_blocking;
 
+pub(crate) use budget::share;
 pub use error::ProviderError;
 pub use patience::Patience;
 

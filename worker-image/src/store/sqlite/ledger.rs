@@ -1,14 +1,12 @@
 //! The ledger in SQLite: which documents a run has, where each one stands. Reads and writes the database.
 
 use jiff::Timestamp;
-use lexigram_api::{
-    contract::{Counts, FailureCounts, ItemCounts, ItemFailure, RECENT_FAILURES},
-    failure::{FailureAction, FailureCategory, Stage},
-};
+use lexigram_api::contract::{Counts, DeadLetters, FailureCounts, ItemCounts};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
-use super::super::{
-    DocumentState, FailedAttempt, LedgerRow, Listing, Outcome, RunKey, RunSummary, StoreError, WorkItem, printable,
+use super::{
+    super::{CIRCUIT_OPEN, DocumentState, FailedAttempt, Listing, Outcome, RunKey, RunSummary, StoreError, WorkItem},
+    rows::{newest_failures, time},
 };
 use crate::source::Listed;
 
@@ -49,8 +47,14 @@ pub(super) fn begin_retry(connection: &mut Connection, run: &RunKey, due_before:
     Ok(())
 }
 
+/// Sources that have rows.
+pub(super) fn scopes(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT DISTINCT scope FROM documents ORDER BY scope")?;
+    Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
 /// Notes the run, forgets the oldest ones, and says whether it is new.
-fn insert_run(connection: &Connection, run: &RunKey) -> Result<bool, StoreError> {
+pub(super) fn insert_run(connection: &Connection, run: &RunKey) -> Result<bool, StoreError> {
     let new = connection
         .execute("INSERT OR IGNORE INTO runs (scope, run) VALUES (?1, ?2)", params![run.scope, run.run])?
         == 1;
@@ -116,9 +120,9 @@ pub(super) fn interrupted(connection: &mut Connection, run: &RunKey) -> Result<V
 pub(super) fn claim(connection: &mut Connection, run: &RunKey) -> Result<Option<WorkItem>, StoreError> {
     let mut statement = connection.prepare_cached(
         "UPDATE documents SET state = 'InFlight' WHERE id = (
-             SELECT id FROM documents
+             SELECT id FROM documents INDEXED BY documents_waiting
              WHERE scope = ?1 AND run = ?2 AND outcome IS NULL AND state IN ('Pending', 'Failed')
-             ORDER BY suspect, first_row, id LIMIT 1)
+             ORDER BY suspect, first_failure, first_row, id LIMIT 1)
          RETURNING id, name, attempts, revision, suspect",
     )?;
     Ok(statement.query_row(params![run.scope, run.run], work_item).optional()?)
@@ -201,9 +205,9 @@ pub(super) fn summary(connection: &mut Connection, run: &RunKey) -> Result<RunSu
              coalesce(sum(weight) FILTER (WHERE outcome = 'Failed' AND action = 'Archive'), 0),
              coalesce(sum(weight) FILTER (WHERE outcome = 'Failed' AND action = 'Notify'), 0),
              coalesce(sum(run_chunks), 0), coalesce(sum(run_tokens), 0), coalesce(sum(run_bytes), 0),
-             coalesce(sum(run_cached), 0)
+             coalesce(sum(run_cached), 0), coalesce(max(outcome IS NULL AND reason = ?3), 0)
          FROM documents WHERE scope = ?1 AND run = ?2",
-        of_run,
+        params![run.scope, run.run, CIRCUIT_OPEN],
         |row| {
             Ok(RunSummary {
                 counts: Counts {
@@ -220,7 +224,9 @@ pub(super) fn summary(connection: &mut Connection, run: &RunKey) -> Result<RunSu
                     bytes: row.get(9)?,
                     cached: row.get(10)?,
                 },
+                after_circuit: row.get(11)?,
                 next_retry: None,
+                dead_letters: DeadLetters::default(),
                 recent_failures: Vec::new(),
             })
         },
@@ -228,67 +234,10 @@ pub(super) fn summary(connection: &mut Connection, run: &RunKey) -> Result<RunSu
     summary.counts.items.deleted =
         connection.query_row("SELECT deleted FROM runs WHERE scope = ?1 AND run = ?2", of_run, |row| row.get(0))?;
     // of the whole source: a retry run leaves those alone that were not due yet, and they must not be forgotten
-    let next_retry =
-        "SELECT min(next_attempt) FROM documents WHERE scope = ?1 AND state = 'Failed' AND action = 'Retry'";
-    summary.next_retry = time(connection.query_row(next_retry, params![run.scope], |row| row.get(0))?);
-    let mut statement = connection.prepare_cached(
-        "SELECT name, stage, category, reason, message, attempts, action, last_failure FROM documents
-         WHERE scope = ?1 AND run = ?2 AND outcome = 'Failed' ORDER BY last_failure DESC, id DESC LIMIT ?3",
-    )?;
-    let limit = i64::try_from(RECENT_FAILURES).unwrap_or(i64::MAX);
-    let failures = statement.query_map(params![run.scope, run.run, limit], |row| failure(row, 0))?;
-    summary.recent_failures = failures.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    let next_retry = "SELECT next_attempt FROM documents
+         WHERE scope = ?1 AND state = 'Failed' AND action = 'Retry' AND next_attempt IS NOT NULL
+         ORDER BY next_attempt LIMIT 1";
+    summary.next_retry = time(connection.query_row(next_retry, params![run.scope], |row| row.get(0)).optional()?);
+    summary.recent_failures = newest_failures(connection, &run.scope)?;
     Ok(summary)
-}
-
-pub(super) fn documents(
-    connection: &mut Connection,
-    only_failed: bool,
-    limit: usize,
-) -> Result<Vec<LedgerRow>, StoreError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(
-        "SELECT scope, state, revision, chunks, next_attempt,
-             name, stage, category, reason, message, attempts, action, last_failure FROM documents
-         WHERE ?1 = 0 OR state IN ('Failed', 'Archived') ORDER BY scope, first_row, name LIMIT ?2",
-    )?;
-    let rows = statement.query_map(params![only_failed, limit], |row| {
-        let state: String = row.get(1)?;
-        Ok(LedgerRow {
-            scope: row.get(0)?,
-            document: row.get(5)?,
-            state: DocumentState::from_name(&state).unwrap_or(DocumentState::Pending),
-            revision: row.get(2)?,
-            chunks: row.get(3)?,
-            attempts: row.get(10)?,
-            failure: failure(row, 5)?,
-            next_attempt: time(row.get(4)?),
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// The failure whose columns begin at `first` in the order name, stage, category, reason, message, attempts, action,
-/// last_failure; none if the row has not failed.
-fn failure(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<ItemFailure>> {
-    let text = |offset: usize| row.get::<_, Option<String>>(first + offset);
-    let (Some(stage), Some(category), Some(reason), Some(message), Some(action)) =
-        (text(1)?, text(2)?, text(3)?, text(4)?, text(6)?)
-    else {
-        return Ok(None);
-    };
-    Ok(Some(ItemFailure {
-        item: printable(&row.get::<_, String>(first)?),
-        stage: Stage::from_name(&stage).unwrap_or(Stage::Store),
-        category: FailureCategory::from_name(&category).unwrap_or(FailureCategory::Unknown),
-        reason,
-        message,
-        attempts: row.get(first + 5)?,
-        action: FailureAction::from_name(&action).unwrap_or(FailureAction::Notify),
-        last_failure_time: time(row.get(first + 7)?).unwrap_or(Timestamp::UNIX_EPOCH),
-    }))
-}
-
-fn time(milliseconds: Option<i64>) -> Option<Timestamp> {
-    milliseconds.and_then(|milliseconds| Timestamp::from_millisecond(milliseconds).ok())
 }

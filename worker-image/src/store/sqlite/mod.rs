@@ -4,8 +4,10 @@
 
 mod cache;
 mod chunks;
+mod dead_letters;
 mod guard;
 mod ledger;
+mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -18,7 +20,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use lexigram_api::failure::ArchivePolicy;
+use lexigram_api::{
+    contract::{OpenCircuit, Selection},
+    failure::ArchivePolicy,
+};
 use rusqlite::{Connection, OpenFlags};
 use uuid::Uuid;
 
@@ -37,8 +42,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A store in one SQLite file.
 pub struct SqliteStore {
     connection: Arc<Mutex<Connection>>,
-    /// Held while this process ingests a source; absent where it only looks.
-    _lock: Option<ScopeLock>,
+    /// Held while this process changes a source; none where it only looks.
+    _locks: Vec<ScopeLock>,
 }
 
 impl SqliteStore {
@@ -56,7 +61,7 @@ impl SqliteStore {
     ) -> Result<Self, StoreError> {
         let (mut connection, lock) = take(path, scope, patience).await?;
         schema::ensure_collection(&mut connection, collection)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), _lock: Some(lock) })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), _locks: vec![lock] })
     }
 
     /// As [`Self::create`], for a store that holds a ledger and no vectors.
@@ -65,7 +70,7 @@ impl SqliteStore {
     /// If the file cannot be used, lies on a network file system, or its source stays in the hands of another run.
     pub async fn create_ledger(path: &Path, scope: &str, patience: Duration) -> Result<Self, StoreError> {
         let (connection, lock) = take(path, scope, patience).await?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), _lock: Some(lock) })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), _locks: vec![lock] })
     }
 
     /// Opens a file that is there, to look into it.
@@ -79,7 +84,25 @@ impl SqliteStore {
         let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         schema::check(&connection, &path.display().to_string())?;
         schema::migrate(&mut connection, &path.display().to_string())?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), _lock: None })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), _locks: Vec::new() })
+    }
+
+    /// Opens a file that is there, to change dead letters of `scope`, or of every source. Waits up to `patience` for
+    /// each run over one of them to end.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if a source stays in the hands of a run.
+    pub async fn open_dead_letters(path: &Path, scope: Option<&str>, patience: Duration) -> Result<Self, StoreError> {
+        let mut store = Self::open(path)?;
+        guard::refuse_network_file_system(folder_of(path), path)?;
+        let scopes = match scope {
+            Some(scope) => vec![scope.to_owned()],
+            None => store.with(|connection| ledger::scopes(connection)).await?,
+        };
+        for scope in scopes {
+            store._locks.push(ScopeLock::take(path, &scope, patience).await?);
+        }
+        Ok(store)
     }
 
     fn with<'a, T: Send + 'static>(
@@ -101,12 +124,15 @@ impl SqliteStore {
 
 /// Opens a store for writing `scope`, which nobody else then writes.
 async fn take(path: &Path, scope: &str, patience: Duration) -> Result<(Connection, ScopeLock), StoreError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    guard::refuse_network_file_system(folder, path)?;
+    guard::refuse_network_file_system(folder_of(path), path)?;
     let lock = ScopeLock::take(path, scope, patience).await?;
     let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     schema::migrate(&mut connection, &path.display().to_string())?;
     Ok((connection, lock))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
@@ -135,6 +161,26 @@ impl Store for SqliteStore {
     fn begin_retry<'a>(&'a self, run: &'a RunKey, due_before: Timestamp) -> StoreFuture<'a, ()> {
         let run = run.clone();
         self.with(move |connection| ledger::begin_retry(connection, &run, due_before))
+    }
+
+    fn begin_again<'a>(
+        &'a self,
+        run: &'a RunKey,
+        selection: &'a Selection,
+        failed_before: Timestamp,
+    ) -> StoreFuture<'a, ()> {
+        let (run, selection) = (run.clone(), selection.clone());
+        self.with(move |connection| dead_letters::begin_again(connection, &run, &selection, failed_before))
+    }
+
+    fn begin_archive<'a>(
+        &'a self,
+        run: &'a RunKey,
+        selection: &'a Selection,
+        failed_before: Timestamp,
+    ) -> StoreFuture<'a, ()> {
+        let (run, selection) = (run.clone(), selection.clone());
+        self.with(move |connection| dead_letters::begin_archive(connection, &run, &selection, failed_before))
     }
 
     fn add_listed<'a>(&'a self, run: &'a RunKey, listed: Vec<Listed>, pipeline: &'a str) -> StoreFuture<'a, ()> {
@@ -178,6 +224,11 @@ impl Store for SqliteStore {
         self.with(move |connection| ledger::fail(connection, &attempt))
     }
 
+    fn postpone<'a>(&'a self, run: &'a RunKey, circuit: &'a OpenCircuit, now: Timestamp) -> StoreFuture<'a, ()> {
+        let (run, circuit) = (run.clone(), circuit.clone());
+        self.with(move |connection| dead_letters::postpone(connection, &run, &circuit, now))
+    }
+
     fn remove_unlisted<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, i32> {
         let run = run.clone();
         self.with(move |connection| chunks::remove_unlisted(connection, &run))
@@ -199,7 +250,7 @@ impl Store for SqliteStore {
     }
 
     fn documents(&self, only_failed: bool, limit: usize) -> StoreFuture<'_, Vec<LedgerRow>> {
-        self.with(move |connection| ledger::documents(connection, only_failed, limit))
+        self.with(move |connection| rows::documents(connection, only_failed, limit))
     }
 
     fn model(&self) -> StoreFuture<'_, String> {

@@ -8,7 +8,7 @@ use super::super::{Collection, StoreError};
 const APPLICATION_ID: i64 = 0x6c78_676d;
 
 /// Statements that lead from each version to the next; the number of applied ones is `PRAGMA user_version`.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = ["
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
     CREATE TABLE runs (
@@ -73,6 +73,13 @@ const MIGRATIONS: [&str; 1] = ["
         metadata TEXT                           -- of a text of a batch: JSON object
     ) STRICT;
     CREATE INDEX chunks_by_document ON chunks (document);
+", "
+    -- what a run has yet to do, in the order in which it does it
+    CREATE INDEX documents_waiting ON documents (scope, run, suspect, first_failure, first_row) WHERE outcome IS NULL;
+    -- dead letters: a row has an action from its failure until it is mended
+    CREATE INDEX documents_by_action ON documents (scope, action, category, weight, first_failure)
+        WHERE action IS NOT NULL;
+    CREATE INDEX documents_by_failure ON documents (scope, last_failure) WHERE action IS NOT NULL;
 "];
 
 /// Refuses a file that is no store, or one that has not been filled yet.

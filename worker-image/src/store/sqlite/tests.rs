@@ -1,5 +1,7 @@
 //! The store on real files.
 
+mod dead_letters;
+
 use std::{fs, path::PathBuf};
 
 use lexigram_api::failure::{FailureAction, FailureCategory, Stage, Verdict};

@@ -60,9 +60,9 @@ pub(super) fn claim(connection: &mut Connection, run: &RunKey, limit: usize) -> 
     {
         let mut waiting = transaction.prepare_cached(
             "SELECT id, name, attempts, revision, suspect, weight, place, listed_version, part_of
-             FROM documents
+             FROM documents INDEXED BY documents_waiting
              WHERE scope = ?1 AND run = ?2 AND outcome IS NULL AND state IN ('Pending', 'Failed')
-             ORDER BY suspect, first_row, id LIMIT ?3",
+             ORDER BY suspect, first_failure, first_row, id LIMIT ?3",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let waiting = waiting.query_map(params![run.scope, run.run, limit], |row| {

@@ -11,7 +11,7 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 use lexigram_api::{
-    contract::{CONTRACT_VERSION, Counts, FailureCounts, ItemCounts, Phase, Progress, Report, RunError},
+    contract::{CONTRACT_VERSION, Counts, DeadLetters, FailureCounts, ItemCounts, Phase, Progress, Report, RunError},
     failure::FailureCategory,
     resource::IngestionJob,
 };
@@ -167,6 +167,8 @@ pub(in crate::controller) fn report(run: &str, done: i32, [retrying, archived, n
             cached: 0,
         },
         dry_run: None,
+        dead_letters: DeadLetters::default(),
+        circuit: None,
         next_retry_time: (retrying > 0).then(|| at(90)),
         recent_failures: Vec::new(),
     }
@@ -196,6 +198,7 @@ pub(in crate::controller) fn progress(run: &str, done: i32, total: i32) -> Progr
             cached: 0,
         },
         rate_limited_until: None,
+        circuit: None,
         recent_failures: Vec::new(),
     }
 }

@@ -1,0 +1,80 @@
+//! Dead letters as a person asks for them: which ones are meant, and what can be done with them by hand. No I/O here.
+
+use jiff::Timestamp;
+use lexigram_api::{
+    contract::{DeadLetters, Selection},
+    failure::FailureCategory,
+};
+
+use super::{LedgerRow, StoreFuture, printable};
+
+/// How a report marks the end of a name that it has cut.
+const CUT: char = '…';
+
+/// Which dead letters are meant: those that satisfy each filter that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Only of this source; of every one where absent.
+    pub scope: Option<String>,
+    /// Only these categories and names.
+    pub selection: Selection,
+    /// Only those that failed last at this time or before.
+    pub failed_before: Option<Timestamp>,
+}
+
+impl Wanted {
+    /// Whether the selection takes an item of that name and category.
+    #[must_use]
+    pub fn takes(&self, name: &str, category: FailureCategory) -> bool {
+        let Selection { categories, ids } = &self.selection;
+        (categories.is_empty() || categories.contains(&category))
+            && (ids.is_empty() || ids.iter().any(|id| is_shown_as(name, id)))
+    }
+}
+
+/// Whether `id` is what a person sees of the name: as it is, on one line, or cut as a report cuts it.
+fn is_shown_as(name: &str, id: &str) -> bool {
+    let shown = printable(name);
+    name == id || shown == id || id.strip_suffix(CUT).is_some_and(|beginning| shown.starts_with(beginning))
+}
+
+/// What a store knows of what failed, whatever run it failed in.
+pub trait DeadLetterStore: Send + Sync {
+    /// Figures of one source.
+    fn dead_letters<'a>(&'a self, scope: &'a str) -> StoreFuture<'a, DeadLetters>;
+    /// The next `limit` of those that are wanted, each with its number in the ledger, which follows `after`.
+    fn dead_letter_rows<'a>(
+        &'a self,
+        wanted: &'a Wanted,
+        after: i64,
+        limit: usize,
+    ) -> StoreFuture<'a, Vec<(i64, LedgerRow)>>;
+    /// Makes them due at that time with no attempt spent, archived ones too, and returns how many items that were.
+    fn retry_dead_letters<'a>(&'a self, wanted: &'a Wanted, due: Timestamp) -> StoreFuture<'a, i64>;
+    /// Gives them up, and returns how many items that were; archived ones are not among them.
+    fn archive_dead_letters<'a>(&'a self, wanted: &'a Wanted) -> StoreFuture<'a, i64>;
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::everything(&[], &[], true)]
+    #[case::its_category(&[FailureCategory::Timeout, FailureCategory::Transient], &[], true)]
+    #[case::another_category(&[FailureCategory::Timeout], &[], false)]
+    #[case::its_name(&[], &["other", "notes\tof may.md"], true)]
+    #[case::as_it_is_shown(&[], &["notes\\tof may.md"], true)]
+    #[case::as_it_is_cut(&[], &["notes\\tof…"], true)]
+    #[case::cut_differently(&[], &["notes of…"], false)]
+    #[case::part_of_a_name(&[], &["notes"], false)]
+    #[case::both_have_to_fit(&[FailureCategory::Timeout], &["notes\tof may.md"], false)]
+    fn a_selection_takes(#[case] categories: &[FailureCategory], #[case] ids: &[&str], #[case] taken: bool) {
+        let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        let selection = Selection { categories: categories.to_vec(), ids };
+        let wanted = Wanted { selection, ..Wanted::default() };
+        assert_eq!(wanted.takes("notes\tof may.md", FailureCategory::Transient), taken);
+    }
+}
