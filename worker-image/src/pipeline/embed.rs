@@ -84,6 +84,7 @@ impl Run<'_> {
             bytes: ticket.bytes,
             tokens,
             cached,
+            about: ticket.about.clone(),
             chunks,
         };
         Document { ticket, content: Settled::Embedded(write) }

@@ -249,11 +249,12 @@ pub(super) fn documents(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(
         "SELECT scope, state, revision, chunks, next_attempt,
-             name, stage, category, reason, message, attempts, action, last_failure FROM documents
+             name, stage, category, reason, message, attempts, action, last_failure, about FROM documents
          WHERE ?1 = 0 OR state IN ('Failed', 'Archived') ORDER BY scope, first_row, name LIMIT ?2",
     )?;
     let rows = statement.query_map(params![only_failed, limit], |row| {
         let state: String = row.get(1)?;
+        let about: Option<String> = row.get(13)?;
         Ok(LedgerRow {
             scope: row.get(0)?,
             document: row.get(5)?,
@@ -263,6 +264,7 @@ pub(super) fn documents(
             attempts: row.get(10)?,
             failure: failure(row, 5)?,
             next_attempt: time(row.get(4)?),
+            about: about.and_then(|about| serde_json::from_str(&about).ok()),
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -8,7 +8,7 @@ use super::super::{Collection, StoreError};
 const APPLICATION_ID: i64 = 0x6c78_676d;
 
 /// Statements that lead from each version to the next; the number of applied ones is `PRAGMA user_version`.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = ["
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
     CREATE TABLE runs (
@@ -73,6 +73,8 @@ const MIGRATIONS: [&str; 1] = ["
         metadata TEXT                           -- of a text of a batch: JSON object
     ) STRICT;
     CREATE INDEX chunks_by_document ON chunks (document);
+", "
+    ALTER TABLE documents ADD COLUMN about TEXT; -- of the stored chunks: what the parser says of the document, JSON
 "];
 
 /// Refuses a file that is no store, or one that has not been filled yet.

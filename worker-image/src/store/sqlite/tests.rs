@@ -10,6 +10,7 @@ use super::{
     super::{DocumentState, EmbeddedChunk},
     *,
 };
+use crate::parse::About;
 
 const COLLECTION: Collection<'_> = Collection { name: "docs", model: "tiny@1", dimension: 4 };
 const SCOPE: &str = "configMap/handbook";
@@ -68,6 +69,7 @@ impl Fixture {
             tokens: 7,
             cached: 0,
             bytes: 100,
+            about: About { format: format!("format {revision}"), ..About::default() },
             chunks: (0..chunks).map(chunk).collect(),
         };
         self.store.complete(write).await.unwrap();
