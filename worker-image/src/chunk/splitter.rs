@@ -170,7 +170,7 @@ mod tests {
     fn code_is_cut_between_the_things_that_it_defines() {
         let function = |name: &str| format!("/// Says {name}.\nfn {name}() {{\n    println!(\"{name}\");\n}}\n");
         let code = ["one", "two", "three"].map(function).join("\n");
-        let chunks = cut(tokenizer(), &code, Markup::Code(CodeLanguage::Rust), 24, 0);
+        let chunks = cut(tokenizer(), &code, Markup::Code(CodeLanguage::Rust), 16, 0);
         assert_eq!(chunks.len(), 3);
         for (chunk, name) in chunks.iter().zip(["one", "two", "three"]) {
             assert!(chunk.text.contains(&format!("fn {name}()")) && chunk.text.trim_end().ends_with('}'), "{chunk:?}");

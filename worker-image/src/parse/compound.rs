@@ -10,12 +10,14 @@ pub(super) struct Compound {
     text: String,
     about: About,
     failures: Vec<ParseError>,
+    /// Headings that the members stand below.
+    above: usize,
 }
 
 impl Compound {
-    /// The text that goes before the members, as Markdown.
+    /// The text that goes before the members, as Markdown with one heading: they stand below that.
     pub(super) fn with_preface(text: String, about: About) -> Self {
-        Self { text, about, failures: Vec::new() }
+        Self { text, about, failures: Vec::new(), above: 1 }
     }
 
     /// Adds a member. One that cannot be read is told of, and fails alone.
@@ -41,8 +43,9 @@ impl Compound {
         if !self.text.is_empty() {
             self.text.push_str("\n\n");
         }
-        self.text.push_str(&format!("# {title}\n\n"));
-        self.text.push_str(&as_chapter(&member));
+        let level = self.above + 1;
+        self.text.push_str(&format!("{} {title}\n\n", "#".repeat(level)));
+        self.text.push_str(&as_chapter(&member, level));
         match self.text.len() > MAX_TEXT_BYTES {
             true => Err(ParseError::TooMuchText { limit: MAX_TEXT_BYTES }),
             false => Ok(()),
@@ -61,11 +64,11 @@ impl Compound {
     }
 }
 
-/// A text as part of a Markdown text.
-fn as_chapter(member: &Parsed) -> String {
+/// A text as part of a Markdown text, below a heading of that level.
+fn as_chapter(member: &Parsed, level: usize) -> String {
     let text = member.text.trim();
     match member.markup {
-        Markup::Markdown => demote(text),
+        Markup::Markdown => demote(text, level),
         // what looks like a heading is none
         Markup::Code(_) | Markup::Plain => {
             let fence = "`".repeat(longest_run(text, '`').max(2) + 1);
@@ -74,17 +77,18 @@ fn as_chapter(member: &Parsed) -> String {
     }
 }
 
-/// The text with all its headings one level down; Markdown has six.
-pub(super) fn demote(text: &str) -> String {
-    let headings = Parser::new_ext(text, Options::empty()).into_offset_iter().filter_map(|(event, range)| match event {
-        Event::Start(Tag::Heading { level, .. }) => Some((level as usize, range)),
-        _ => None,
-    });
+/// The text with all its headings so many levels down; Markdown has six.
+fn demote(text: &str, levels: usize) -> String {
+    let headings =
+        Parser::new_ext(text, Options::empty()).into_offset_iter().filter_map(|(event, range)| match event {
+            Event::Start(Tag::Heading { level, .. }) => Some((level as usize, range)),
+            _ => None,
+        });
     let mut demoted = String::with_capacity(text.len() + 64);
     let mut written = 0;
     for (level, range) in headings {
         let source = &text[range.clone()];
-        let level = (level + 1).min(6);
+        let level = (level + levels).min(6);
         demoted.push_str(&text[written..range.start]);
         match source.starts_with('#') {
             true => {
@@ -125,7 +129,7 @@ mod tests {
     #[case("###### six", "###### six")]
     #[case("```\n# no heading\n```\n", "```\n# no heading\n```\n")]
     fn headings_go_down(#[case] text: &str, #[case] expected: &str) {
-        assert_eq!(demote(text), expected);
+        assert_eq!(demote(text, 1), expected);
     }
 
     #[test]

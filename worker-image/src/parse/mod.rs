@@ -90,12 +90,7 @@ pub fn parse_unprotected(name: &str, media_type: Option<&str>, content: &[u8]) -
 }
 
 /// Parses a file, or a member of one.
-fn document(
-    name: &str,
-    media_type: Option<&str>,
-    content: &[u8],
-    budget: &mut Budget,
-) -> Result<Parsed, ParseError> {
+fn document(name: &str, media_type: Option<&str>, content: &[u8], budget: &mut Budget) -> Result<Parsed, ParseError> {
     if content.is_empty() {
         return Err(ParseError::Empty);
     }

@@ -42,8 +42,7 @@ pub(super) fn zip(content: &[u8], budget: &mut Budget) -> Result<Parsed, ParseEr
 
 /// What a tar archive holds, in its order.
 pub(super) fn tar(content: &[u8], budget: &mut Budget) -> Result<Parsed, ParseError> {
-    let damaged =
-        |error: std::io::Error| ParseError::Damaged { format: "TAR".to_owned(), problem: error.to_string() };
+    let damaged = |error: std::io::Error| ParseError::Damaged { format: "TAR".to_owned(), problem: error.to_string() };
     budget.within("TAR", |budget| {
         let mut archive = ::tar::Archive::new(content);
         let mut compound = Compound::default();

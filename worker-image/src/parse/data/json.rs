@@ -179,10 +179,7 @@ mod tests {
     #[case::scalar("\"hi\"", "hi")]
     #[case::order_is_kept(r#"{"b": 1, "a": {"x": true, "y": null}}"#, "b: 1\na:\n  x: true\n  y:")]
     #[case::lists(r#"{"tags": ["a", "b"], "n": 2.5}"#, "tags:\n  - a\n  - b\nn: 2.5")]
-    #[case::records(
-        r#"[{"id": 1, "t": "a"}, {"id": 2, "t": "b"}]"#,
-        "- id: 1\n  t: a\n\n- id: 2\n  t: b\n\n"
-    )]
+    #[case::records(r#"[{"id": 1, "t": "a"}, {"id": 2, "t": "b"}]"#, "- id: 1\n  t: a\n\n- id: 2\n  t: b\n\n")]
     #[case::records_within(r#"{"r": [{"id": 1, "t": "a"}, {"id": 2}]}"#, "r:\n  - id: 1\n    t: a\n  - id: 2")]
     #[case::lists_of_lists("{\"m\": [[1, 2], [3]]}", "m:\n  - - 1\n    - 2\n  - - 3")]
     #[case::several_lines(r#"{"a": "x\ny"}"#, "a: x\ny")]

@@ -17,7 +17,15 @@ static MAILBOX: LazyLock<Option<Regex>> =
 
 /// Fields that every mail has some of (RFC 5322, section 3.6).
 const MAIL_FIELDS: [&str; 10] = [
-    "date", "delivered-to", "dkim-signature", "from", "message-id", "mime-version", "received", "return-path", "subject",
+    "date",
+    "delivered-to",
+    "dkim-signature",
+    "from",
+    "message-id",
+    "mime-version",
+    "received",
+    "return-path",
+    "subject",
     "to",
 ];
 

@@ -20,9 +20,8 @@ pub(super) fn mailbox(content: &[u8], budget: &mut super::Budget) -> Result<Pars
                 format: "MBOX".to_owned(),
                 problem: format!("{error:?}"),
             };
-            let parsed = mail
-                .map_err(|error| problem(&error))
-                .and_then(|mail| message::message(mail.contents(), budget));
+            let parsed =
+                mail.map_err(|error| problem(&error)).and_then(|mail| message::message(mail.contents(), budget));
             compound.add(&format!("Mail {number}"), parsed)?;
         }
         compound.finish()

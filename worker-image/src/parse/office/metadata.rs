@@ -24,11 +24,11 @@ pub(super) fn of(format: Format, content: &[u8]) -> Metadata {
         Format::Rtf => return rtf(content),
         Format::Doc | Format::Ppt | Format::Csv | Format::Pdf => None,
     };
-    xml.map_or_else(Metadata::default, |xml| dublin_core(&xml))
+    xml.map_or_else(Metadata::default, |xml| dublin_core(&xml, format))
 }
 
 /// OOXML, ODF and EPUB all say it in the terms of Dublin Core, each with some of its own.
-fn dublin_core(xml: &str) -> Metadata {
+fn dublin_core(xml: &str, format: Format) -> Metadata {
     let mut metadata = Metadata::default();
     let mut reader = Reader::from_str(xml);
     let (mut term, mut value) = (Vec::new(), String::new());
@@ -45,7 +45,7 @@ fn dublin_core(xml: &str) -> Metadata {
             Ok(Event::Text(text)) => value.push_str(&text.decode().unwrap_or_default()),
             Ok(Event::GeneralRef(reference)) => value.push_str(&resolved(&reference).unwrap_or_default()),
             Ok(Event::End(_)) => {
-                if let (Some(field), Some(value)) = (field(&mut metadata, &term), short(&value)) {
+                if let (Some(field), Some(value)) = (field(&mut metadata, &term, format), short(&value)) {
                     // the first title is the main one, the first author the one to name
                     field.get_or_insert(value);
                 }
@@ -57,11 +57,13 @@ fn dublin_core(xml: &str) -> Metadata {
     }
 }
 
-fn field<'a>(metadata: &'a mut Metadata, term: &[u8]) -> Option<&'a mut Option<String>> {
+fn field<'a>(metadata: &'a mut Metadata, term: &[u8], format: Format) -> Option<&'a mut Option<String>> {
     Some(match term {
         b"title" => &mut metadata.title,
         b"creator" | b"initial-creator" => &mut metadata.author,
         b"created" | b"creation-date" => &mut metadata.created,
+        // that of a book is when it was published
+        b"date" if format == Format::Epub => &mut metadata.created,
         b"modified" | b"date" => &mut metadata.modified,
         b"language" => &mut metadata.language,
         _ => return None,
@@ -98,8 +100,7 @@ fn attribute_of_first(xml: &str, element: &[u8], name: &str) -> Option<String> {
 
 /// The groups `{\title …}` and `{\author …}` of RTF, whose values may be written in its escapes.
 fn rtf(content: &[u8]) -> Metadata {
-    static GROUPS: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"(?-u)\{\\(title|author) ([^{}]*)\}").ok());
+    static GROUPS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?-u)\{\\(title|author) ([^{}]*)\}").ok());
     let mut metadata = Metadata::default();
     let head = &content[..content.len().min(RTF_HEAD)];
     for group in GROUPS.iter().flat_map(|groups| groups.captures_iter(head)) {
@@ -121,14 +122,14 @@ mod tests {
     fn dublin_core_is_read_in_each_dialect() {
         let core = "<cp:coreProperties><dc:title>A &amp; B</dc:title><dc:creator>Ann</dc:creator>\
             <dcterms:created xsi:type=\"dcterms:W3CDTF\">2024-01-02T03:04:05Z</dcterms:created></cp:coreProperties>";
-        let metadata = dublin_core(core);
+        let metadata = dublin_core(core, Format::Docx);
         assert_eq!(metadata.title.as_deref(), Some("A & B"));
         assert_eq!(metadata.created.as_deref(), Some("2024-01-02T03:04:05Z"));
-        let book = "<package><metadata><dc:title>Main</dc:title><dc:title>Sub</dc:title><dc:language>de</dc:language>\
+        let book = "<package><metadata><dc:title>Main</dc:title><dc:title>Sub</dc:title><dc:language>de</dc:language><dc:date>1999</dc:date>\
             <meta property=\"dcterms:modified\">2024-05-06</meta></metadata></package>";
-        let metadata = dublin_core(book);
+        let metadata = dublin_core(book, Format::Epub);
         assert_eq!((metadata.title.as_deref(), metadata.language.as_deref()), (Some("Main"), Some("de")));
-        assert_eq!(metadata.modified.as_deref(), Some("2024-05-06"));
+        assert_eq!((metadata.created.as_deref(), metadata.modified.as_deref()), (Some("1999"), Some("2024-05-06")));
     }
 
     #[test]

@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn hidden_sheets_do_not_count() {
-        let workbook = "<workbook><sheets><sheet name=\"A &amp; B\"/><sheet name=\"C\" state=\"hidden\"/></sheets></workbook>";
+        let workbook =
+            "<workbook><sheets><sheet name=\"A &amp; B\"/><sheet name=\"C\" state=\"hidden\"/></sheets></workbook>";
         assert_eq!(named_by(workbook, b"sheet", "name"), ["A & B"]);
     }
 }

@@ -123,6 +123,8 @@ async fn a_new_revision_replaces_the_old_one_and_the_same_one_is_not_doubled() {
     assert_eq!(item.revision.as_deref(), Some("x"));
     fixture.complete(&item, "y", 1).await;
     assert_eq!(fixture.texts().await, ["a.md y 0"]);
+    let rows = fixture.store.documents(false, 1).await.unwrap();
+    assert_eq!(rows[0].about.as_ref().unwrap()["format"], "format y");
     let summary = fixture.store.summary(&run).await.unwrap();
     assert_eq!(
         (summary.counts.items.total, summary.counts.items.done, summary.counts.chunks, summary.counts.tokens),

@@ -3,12 +3,23 @@
 use super::{Converter, dedented, inline, is_adornment};
 
 /// Directives whose content is code or data, to be kept as it stands.
-const LITERAL: [&str; 7] = ["code", "code-block", "sourcecode", "parsed-literal", "math", "highlight", "productionlist"];
+const LITERAL: [&str; 7] =
+    ["code", "code-block", "sourcecode", "parsed-literal", "math", "highlight", "productionlist"];
 
 /// Directives that say nothing themselves.
 const SILENT: [&str; 12] = [
-    "contents", "toctree", "include", "literalinclude", "index", "raw", "default-role", "role", "currentmodule", "module",
-    "tabularcolumns", "sectnum",
+    "contents",
+    "toctree",
+    "include",
+    "literalinclude",
+    "index",
+    "raw",
+    "default-role",
+    "role",
+    "currentmodule",
+    "module",
+    "tabularcolumns",
+    "sectnum",
 ];
 
 impl Converter {
@@ -65,8 +76,18 @@ fn is_name(name: &str) -> bool {
 
 fn is_admonition(name: &str) -> bool {
     const ADMONITIONS: [&str; 12] = [
-        "attention", "caution", "danger", "error", "hint", "important", "note", "tip", "warning", "seealso",
-        "deprecated", "versionadded",
+        "attention",
+        "caution",
+        "danger",
+        "error",
+        "hint",
+        "important",
+        "note",
+        "tip",
+        "warning",
+        "seealso",
+        "deprecated",
+        "versionadded",
     ];
     ADMONITIONS.contains(&name)
 }

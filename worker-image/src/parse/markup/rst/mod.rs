@@ -47,7 +47,8 @@ impl Converter {
             self.block(&table);
             return taken;
         }
-        if let Some(rest) = line.trim_start().strip_prefix("..").filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
+        if let Some(rest) = line.trim_start().strip_prefix("..").filter(|rest| rest.is_empty() || rest.starts_with(' '))
+        {
             let body = indented(&lines[1..], indentation(line));
             self.directive(rest.trim(), &lines[1..=body]);
             return 1 + body;
@@ -141,7 +142,8 @@ impl Converter {
     /// How far a line may stand in without turning into code: within lists as far as it likes.
     fn room_for_indentation(&self) -> usize {
         let last = self.out.trim_end().rsplit('\n').next().unwrap_or_default();
-        let item = last.trim_start().starts_with(['-', '*', '+']) || last.trim_start().starts_with(|c: char| c.is_ascii_digit());
+        let item = last.trim_start().starts_with(['-', '*', '+'])
+            || last.trim_start().starts_with(|c: char| c.is_ascii_digit());
         indentation(last) + if item { 4 } else { 0 }
     }
 }
@@ -159,8 +161,11 @@ fn title<'a>(lines: &[&'a str]) -> Option<(&'a str, (char, bool), usize)> {
     let [title, under, ..] = lines else { return None };
     let adornment = is_adornment(under)?;
     let fits = under.chars().count() >= title.chars().count().min(4);
-    (fits && !title.is_empty() && !title.starts_with(' ') && is_adornment(title).is_none())
-        .then_some((title, (adornment, false), 2))
+    (fits && !title.is_empty() && !title.starts_with(' ') && is_adornment(title).is_none()).then_some((
+        title,
+        (adornment, false),
+        2,
+    ))
 }
 
 /// The character that a line consists of, if it is one that may adorn.

@@ -32,13 +32,18 @@ fn grid(lines: &[&str]) -> Option<(String, usize)> {
 /// `=====  =====` above and below, and between header and rows.
 fn simple(lines: &[&str]) -> Option<(String, usize)> {
     let frame = lines.first()?;
-    let is_frame = |line: &str| line.contains("= =") && line.chars().all(|c| matches!(c, '=' | ' ')) || line.contains("=  =");
+    let is_frame =
+        |line: &str| line.contains("= =") && line.chars().all(|c| matches!(c, '=' | ' ')) || line.contains("=  =");
     if !is_frame(frame) || !frame.chars().all(|c| matches!(c, '=' | ' ')) {
         return None;
     }
     let end = lines.iter().enumerate().skip(1).take_while(|(_, line)| !line.is_empty()).map(|(at, _)| at).last()?;
     let last = (1..=end).rev().find(|&at| is_frame(lines[at]))?;
-    let starts: Vec<usize> = frame.char_indices().filter(|&(at, c)| c == '=' && (at == 0 || frame[..at].ends_with(' '))).map(|(at, _)| at).collect();
+    let starts: Vec<usize> = frame
+        .char_indices()
+        .filter(|&(at, c)| c == '=' && (at == 0 || frame[..at].ends_with(' ')))
+        .map(|(at, _)| at)
+        .collect();
     let mut rows = Vec::new();
     for line in &lines[1..last] {
         if is_frame(line) {
