@@ -39,6 +39,11 @@ fn a_document_is_found_by_its_meaning() {
     assert!(lines[0].starts_with("SCORE  DOCUMENT"), "{output}");
     assert!(lines[1].contains("  leave.md  Leave  "), "{output}");
 
+    let (_, output, _) = run(worker().args(["documents", "--json", "--store"]).arg(workspace.store()));
+    let documents: Vec<Value> = serde_json::from_str(&output).unwrap();
+    assert_eq!(documents[0]["about"]["format"], "Markdown", "{output}");
+    assert_eq!(documents[0]["about"]["quality"]["characters"], LEAVE.len(), "{output}");
+
     let (_, output, _) = search(&["--json"]);
     let hits: Vec<Value> = serde_json::from_str(&output).unwrap();
     assert_eq!((&hits[0]["document"], &hits[0]["headings"]), (&"leave.md".into(), &vec!["Leave"].into()));

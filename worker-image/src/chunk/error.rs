@@ -19,6 +19,9 @@ pub enum ChunkError {
     /// The tokenizer cannot read the text.
     #[error("the text cannot be turned into tokens: {0}")]
     Tokenization(String),
+    /// The grammar of a programming language does not fit the program.
+    #[error("source code cannot be cut along its grammar: {0}")]
+    Grammar(String),
 }
 
 impl Classified for ChunkError {
@@ -26,6 +29,7 @@ impl Classified for ChunkError {
         match self {
             Self::Overlap { .. } => FailureCategory::Configuration,
             Self::Tokenization(_) => FailureCategory::InvalidInput,
+            Self::Grammar(_) => FailureCategory::Unknown,
         }
     }
 
@@ -33,6 +37,7 @@ impl Classified for ChunkError {
         match self {
             Self::Overlap { .. } => "InvalidChunking",
             Self::Tokenization(_) => "TokenizationFailed",
+            Self::Grammar(_) => "GrammarUnusable",
         }
     }
 }

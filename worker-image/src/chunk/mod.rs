@@ -1,6 +1,7 @@
 //! Text in, chunks out: cut so that each fits the embedding model. No I/O.
 
 mod error;
+mod grammar;
 mod headings;
 mod splitter;
 #[cfg(test)]
@@ -72,11 +73,11 @@ struct StrategyChunker {
 
 impl Chunker for StrategyChunker {
     fn chunk(&self, parsed: &Parsed) -> Result<Vec<Chunk>, ChunkError> {
-        let markdown = match self.strategy {
-            ChunkingStrategy::Auto => parsed.markup == Markup::Markdown,
-            ChunkingStrategy::Markdown => true,
-            ChunkingStrategy::Plain => false,
+        let markup = match self.strategy {
+            ChunkingStrategy::Auto => parsed.markup,
+            ChunkingStrategy::Markdown => Markup::Markdown,
+            ChunkingStrategy::Plain => Markup::Plain,
         };
-        self.splitter.chunk(parsed, markdown)
+        self.splitter.chunk(parsed, markup)
     }
 }

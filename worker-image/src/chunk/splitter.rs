@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
+use text_splitter::{ChunkConfig, ChunkSizer, CodeSplitter, MarkdownSplitter, TextSplitter};
 
 use super::{
-    Chunk, ChunkError,
+    Chunk, ChunkError, grammar,
     headings::Headings,
     tokens::{ExactCount, TokenIndex},
 };
 use crate::{
     embed::TokenCounter,
-    parse::{PageStart, Parsed},
+    parse::{Markup, PageStart, Parsed},
 };
 
 /// Text that is cut at once, in bytes: the splitters look at all of the rest for every chunk, so that one huge text
@@ -33,11 +33,14 @@ impl Splitter {
         }
     }
 
-    pub(super) fn chunk(&self, parsed: &Parsed, markdown: bool) -> Result<Vec<Chunk>, ChunkError> {
-        let headings = if markdown { Headings::of_markdown(&parsed.text) } else { Headings::none() };
+    pub(super) fn chunk(&self, parsed: &Parsed, markup: Markup) -> Result<Vec<Chunk>, ChunkError> {
+        let headings = match markup {
+            Markup::Markdown => Headings::of_markdown(&parsed.text),
+            Markup::Plain | Markup::Code(_) => Headings::none(),
+        };
         let mut chunks = Vec::new();
         for (start, section) in sections(&parsed.text) {
-            for (offset, text, tokens) in self.cut(section, markdown)? {
+            for (offset, text, tokens) in self.cut(section, markup)? {
                 let offset = start + offset;
                 chunks.push(Chunk {
                     ordinal: i32::try_from(chunks.len()).unwrap_or(i32::MAX),
@@ -53,12 +56,16 @@ impl Splitter {
     }
 
     /// The pieces of a section: where each begins, its text and its tokens.
-    fn cut<'a>(&self, section: &'a str, markdown: bool) -> Result<Vec<(usize, &'a str, usize)>, ChunkError> {
+    fn cut<'a>(&self, section: &'a str, markup: Markup) -> Result<Vec<(usize, &'a str, usize)>, ChunkError> {
         let exact = ExactCount(&*self.tokens);
         let config = self.config(TokenIndex::new(&*self.tokens, section)?, self.overlap)?;
-        let pieces: Vec<(usize, &str)> = match markdown {
-            true => MarkdownSplitter::new(config).chunk_indices(section).collect(),
-            false => TextSplitter::new(config).chunk_indices(section).collect(),
+        let pieces: Vec<(usize, &str)> = match markup {
+            Markup::Markdown => MarkdownSplitter::new(config).chunk_indices(section).collect(),
+            Markup::Plain => TextSplitter::new(config).chunk_indices(section).collect(),
+            Markup::Code(language) => match CodeSplitter::new(grammar::of(language), config) {
+                Ok(splitter) => splitter.chunk_indices(section).collect(),
+                Err(error) => return Err(ChunkError::Grammar(error.to_string())),
+            },
         };
         let mut cut = Vec::with_capacity(pieces.len());
         for (offset, piece) in pieces.into_iter().filter(|(_, piece)| !piece.trim().is_empty()) {
@@ -119,7 +126,7 @@ mod tests {
     use super::*;
     use crate::{
         chunk::testing::{subword_tokenizer, tokenizer},
-        parse::Markup,
+        parse::CodeLanguage,
     };
 
     fn cut(
@@ -130,7 +137,7 @@ mod tests {
         overlap_tokens: i32,
     ) -> Vec<Chunk> {
         let chunking = Chunking { max_tokens, overlap_tokens, ..Default::default() };
-        let parsed = Parsed { text: text.to_owned(), markup, pages: Vec::new() };
+        let parsed = Parsed { text: text.to_owned(), markup, ..Parsed::default() };
         super::super::open(&chunking, tokens, 8192).unwrap().chunk(&parsed).unwrap()
     }
 
@@ -139,7 +146,7 @@ mod tests {
         let text = "# Coffee\n\nGrind fresh every morning.\n\n## Water\n\nNot boiling, a little below.";
         let pages =
             vec![PageStart { page: 1, offset: 0 }, PageStart { page: 2, offset: text.find("## Water").unwrap() }];
-        let parsed = Parsed { text: text.to_owned(), markup: Markup::Markdown, pages };
+        let parsed = Parsed { text: text.to_owned(), markup: Markup::Markdown, pages, ..Parsed::default() };
         let chunking = Chunking { max_tokens: 16, overlap_tokens: 0, ..Default::default() };
         let chunks = super::super::open(&chunking, tokenizer(), 12).unwrap().chunk(&parsed).unwrap();
         let seen: Vec<_> = chunks.iter().map(|chunk| (chunk.headings.join(" > "), chunk.page)).collect();
@@ -159,17 +166,27 @@ mod tests {
         assert_eq!(chunks.iter().map(|chunk| chunk.text.len()).sum::<usize>(), 3 * SECTION_BYTES);
     }
 
+    #[test]
+    fn code_is_cut_between_the_things_that_it_defines() {
+        let function = |name: &str| format!("/// Says {name}.\nfn {name}() {{\n    println!(\"{name}\");\n}}\n");
+        let code = ["one", "two", "three"].map(function).join("\n");
+        let chunks = cut(tokenizer(), &code, Markup::Code(CodeLanguage::Rust), 16, 0);
+        assert_eq!(chunks.len(), 3);
+        for (chunk, name) in chunks.iter().zip(["one", "two", "three"]) {
+            assert!(chunk.text.contains(&format!("fn {name}()")) && chunk.text.trim_end().ends_with('}'), "{chunk:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn chunks_are_pieces_of_the_text_that_leave_nothing_out(
             words in proptest::collection::vec("[a-z#*\\-.]{1,8}|(abcdefgh){1,40}|\n|\n\n|# h\n|\u{e4}\u{1F600}", 0..300),
-            markdown in any::<bool>(),
+            markup in prop::sample::select(vec![Markup::Markdown, Markup::Plain, Markup::Code(CodeLanguage::Rust)]),
             max_tokens in 16i32..64,
             overlap in 0i32..8,
             subwords in any::<bool>(),
         ) {
             let text = words.join(" ");
-            let markup = if markdown { Markup::Markdown } else { Markup::Plain };
             let tokens = if subwords { subword_tokenizer() } else { tokenizer() };
             let chunks = cut(tokens, &text, markup, max_tokens, overlap);
             let mut covered = vec![false; text.len()];

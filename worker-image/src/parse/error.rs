@@ -19,7 +19,7 @@ pub enum ParseError {
     #[error("the PDF holds pictures of text only, and no text: run it through OCR first")]
     ImageOnly,
     /// A type that no parser knows.
-    #[error("{kind} is not a supported type of document (supported: text, Markdown, HTML, PDF, DOCX)")]
+    #[error("{kind} is not a supported type of document (docs/formats.md lists those that are)")]
     Unsupported {
         /// The type, as far as it is known.
         kind: String,
@@ -27,13 +27,13 @@ pub enum ParseError {
     /// A password is needed.
     #[error("the {format} is encrypted: remove its password")]
     Encrypted {
-        /// PDF or DOCX.
+        /// The format, for instance PDF.
         format: String,
     },
     /// Not what it claims to be, or cut off.
     #[error("the {format} is damaged or cut off: {problem}")]
     Damaged {
-        /// PDF, DOCX or HTML.
+        /// The format, for instance DOCX.
         format: String,
         /// What the parser says.
         problem: String,
@@ -41,7 +41,15 @@ pub enum ParseError {
     /// Small outside, huge inside.
     #[error("the {format} unpacks to more than is allowed: {problem}")]
     Bomb {
-        /// DOCX.
+        /// The format, for instance ZIP.
+        format: String,
+        /// Which limit was passed.
+        problem: String,
+    },
+    /// Parts within parts without end.
+    #[error("the {format} is nested too deeply: {problem}")]
+    TooDeep {
+        /// The format, for instance XML.
         format: String,
         /// Which limit was passed.
         problem: String,
@@ -88,6 +96,7 @@ impl Classified for ParseError {
             | Self::Encrypted { .. }
             | Self::Damaged { .. }
             | Self::Bomb { .. }
+            | Self::TooDeep { .. }
             | Self::TooMuchText { .. }
             // the same bytes crash the same parser again
             | Self::Crashed { .. } => FailureCategory::InvalidInput,
@@ -106,6 +115,7 @@ impl Classified for ParseError {
             Self::Encrypted { .. } => "DocumentEncrypted",
             Self::Damaged { .. } => "DocumentDamaged",
             Self::Bomb { .. } => "DecompressionBomb",
+            Self::TooDeep { .. } => "NestedTooDeeply",
             Self::TooMuchText { .. } => "TooMuchText",
             Self::Timeout { .. } => "ParserTimeout",
             Self::OutOfMemory { .. } => "ParserOutOfMemory",

@@ -1,24 +1,9 @@
-//! Plain text and Markdown in any encoding. No I/O.
+//! From bytes to characters, whatever the encoding. No I/O.
 
 use std::borrow::Cow;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::Encoding;
-
-use super::{Markup, ParseError, Parsed, Parser};
-
-/// Text that needs no parser but a decoder.
-pub(super) struct Text {
-    pub(super) markup: Markup,
-    /// The encoding that the source declares.
-    pub(super) charset: Option<&'static Encoding>,
-}
-
-impl Parser for Text {
-    fn parse(&self, content: &[u8]) -> Result<Parsed, ParseError> {
-        Ok(Parsed { text: decode(content, self.charset).into_owned(), markup: self.markup, pages: Vec::new() })
-    }
-}
 
 /// The encoding of a media type, for instance `text/html; charset=utf-8`.
 pub(super) fn declared_by(media_type: Option<&str>) -> Option<&'static Encoding> {

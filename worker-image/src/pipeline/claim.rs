@@ -6,7 +6,7 @@ use super::{
     in_hand::{Document, Ticket},
     run::Run,
 };
-use crate::{run::Pace, store::StoreError};
+use crate::{parse::About, run::Pace, store::StoreError};
 
 impl Run<'_> {
     pub(super) async fn claim(&self, next: Sender<Document<()>>) -> Result<(), StoreError> {
@@ -27,7 +27,14 @@ impl Run<'_> {
                     _ => break,
                 }
             }
-            let ticket = Ticket { item, bytes: 0, revision: String::new(), memory: None, _place: place };
+            let ticket = Ticket {
+                item,
+                bytes: 0,
+                revision: String::new(),
+                about: About::default(),
+                memory: None,
+                _place: place,
+            };
             if next.send(Document { ticket, content: () }).await.is_err() {
                 break;
             }

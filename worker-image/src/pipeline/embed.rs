@@ -82,6 +82,7 @@ impl Run<'_> {
             bytes: ticket.bytes,
             tokens,
             cached,
+            about: ticket.about.clone(),
             chunks,
         };
         Document { ticket, content: Settled::Embedded(write) }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    parse::About,
     run::Failure,
     store::{DocumentWrite, WorkItem},
 };
@@ -77,6 +78,8 @@ pub(super) struct Ticket {
     pub(super) bytes: i64,
     /// Content hash and pipeline; empty before the content is known.
     pub(super) revision: String,
+    /// What the parser says of it; nothing before it is parsed.
+    pub(super) about: About,
     pub(super) memory: Option<OwnedSemaphorePermit>,
     pub(super) _place: OwnedSemaphorePermit,
 }

@@ -23,7 +23,8 @@ impl Run<'_> {
         drop(content);
         ticket.memory = None;
         match parsed {
-            Ok(parsed) => {
+            Ok(mut parsed) => {
+                ticket.about = std::mem::take(&mut parsed.about);
                 ticket.memory = self.in_hand.memory(parsed.text.len()).await;
                 Ok(Document { ticket, content: parsed })
             }

@@ -158,6 +158,9 @@ pub struct LedgerRow {
     pub failure: Option<ItemFailure>,
     /// When it is tried again.
     pub next_attempt: Option<Timestamp>,
+    /// What the parser said of the document whose chunks are stored: format, metadata, warnings and quality.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<serde_json::Value>,
 }
 
 /// What a run adds up to so far.

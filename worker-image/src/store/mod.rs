@@ -28,7 +28,7 @@ pub use ledger::{CIRCUIT_OPEN, DocumentState, FailedAttempt, LedgerRow, Outcome,
 pub use sqlite::{SqliteCache, SqliteStore};
 pub use texts::{FailedText, ListedRange, RangeWrite, Spent, StoredText, TextItem, TextStore, TextWrite};
 
-use crate::source::Listed;
+use crate::{parse::About, source::Listed};
 
 /// What a method of a store returns.
 pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -98,6 +98,8 @@ pub struct DocumentWrite {
     pub tokens: i64,
     /// Vectors that came out of the cache.
     pub cached: i64,
+    /// What the parser says of the document; it takes the place of what an earlier one said.
+    pub about: About,
     /// The chunks; they replace those of every other revision.
     pub chunks: Vec<EmbeddedChunk>,
 }

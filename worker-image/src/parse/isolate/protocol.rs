@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{Markup, PageStart, ParseError, Parsed};
+use super::super::{About, Markup, PageStart, ParseError, Parsed};
 
 /// Longest header that the other side accepts, in bytes: room for the pages of the largest book.
 pub(super) const MAX_HEADER_BYTES: u32 = 16 * 1024 * 1024;
@@ -27,16 +27,22 @@ pub(super) type Reply = Result<TextHeader, ParseError>;
 pub(super) struct TextHeader {
     pub(super) markup: Markup,
     pub(super) pages: Vec<PageStart>,
+    pub(super) about: About,
     /// Bytes of the text.
     pub(super) size: usize,
 }
 
 impl TextHeader {
     pub(super) fn of(parsed: &Parsed) -> Self {
-        Self { markup: parsed.markup, pages: parsed.pages.clone(), size: parsed.text.len() }
+        Self {
+            markup: parsed.markup,
+            pages: parsed.pages.clone(),
+            about: parsed.about.clone(),
+            size: parsed.text.len(),
+        }
     }
 
     pub(super) fn with_text(self, text: String) -> Parsed {
-        Parsed { text, markup: self.markup, pages: self.pages }
+        Parsed { text, markup: self.markup, pages: self.pages, about: self.about }
     }
 }

@@ -18,7 +18,8 @@ pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Re
     transaction.execute(
         &format!(
             "UPDATE documents SET state = 'Done', outcome = ?2, revision = ?3, pipeline = ?4, version = listed_version,
-                 chunks = ?5, run_chunks = ?5, run_tokens = ?6, run_bytes = ?7, run_cached = ?8, attempts = 0, suspect = 0, {NO_FAILURE}
+                 chunks = ?5, run_chunks = ?5, run_tokens = ?6, run_bytes = ?7, run_cached = ?8,
+                 about = ?9, attempts = 0, suspect = 0, {NO_FAILURE}
              WHERE id = ?1"
         ),
         params![
@@ -30,6 +31,7 @@ pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Re
             write.tokens,
             write.bytes,
             write.cached,
+            serde_json::to_string(&write.about).map_err(|error| StoreError::Other(error.to_string()))?,
         ],
     )?;
     remove_chunks(&transaction, "document = ?1 AND revision <> ?2", params![write.document, write.revision])?;

@@ -14,7 +14,7 @@ const FAILURE: &str = "name, stage, category, reason, message, attempts, action,
 
 /// Columns of a row, in the order that [`ledger_row`] reads.
 pub(super) fn columns() -> String {
-    format!("scope, state, revision, chunks, weight, first_failure, {FAILURE}")
+    format!("scope, state, revision, chunks, weight, first_failure, {FAILURE}, about")
 }
 
 pub(super) fn documents(
@@ -46,6 +46,7 @@ pub(super) fn newest_failures(connection: &Connection, scope: &str) -> Result<Ve
 /// The row whose [`columns`] begin at `first`.
 pub(super) fn ledger_row(row: &Row<'_>, first: usize) -> rusqlite::Result<LedgerRow> {
     let state: String = row.get(first + 1)?;
+    let about: Option<String> = row.get(first + 15)?;
     Ok(LedgerRow {
         scope: row.get(first)?,
         document: row.get(first + 6)?,
@@ -57,6 +58,7 @@ pub(super) fn ledger_row(row: &Row<'_>, first: usize) -> rusqlite::Result<Ledger
         first_failure: time(row.get(first + 5)?),
         failure: failure(row, first + 6)?,
         next_attempt: time(row.get(first + 14)?),
+        about: about.and_then(|about| serde_json::from_str(&about).ok()),
     })
 }
 

@@ -80,6 +80,7 @@ const MIGRATIONS: [&str; 2] = ["
     CREATE INDEX documents_by_action ON documents (scope, action, category, weight, first_failure)
         WHERE action IS NOT NULL;
     CREATE INDEX documents_by_failure ON documents (scope, last_failure) WHERE action IS NOT NULL;
+    ALTER TABLE documents ADD COLUMN about TEXT; -- of the stored chunks: what the parser says of the document, JSON
 "];
 
 /// Refuses a file that is no store, or one that has not been filled yet.

@@ -12,6 +12,7 @@ use super::{
     super::{DocumentState, EmbeddedChunk},
     *,
 };
+use crate::parse::About;
 
 const COLLECTION: Collection<'_> = Collection { name: "docs", model: "tiny@1", dimension: 4 };
 const SCOPE: &str = "configMap/handbook";
@@ -70,6 +71,7 @@ impl Fixture {
             tokens: 7,
             cached: 0,
             bytes: 100,
+            about: About { format: format!("format {revision}"), ..About::default() },
             chunks: (0..chunks).map(chunk).collect(),
         };
         self.store.complete(write).await.unwrap();
@@ -123,6 +125,8 @@ async fn a_new_revision_replaces_the_old_one_and_the_same_one_is_not_doubled() {
     assert_eq!(item.revision.as_deref(), Some("x"));
     fixture.complete(&item, "y", 1).await;
     assert_eq!(fixture.texts().await, ["a.md y 0"]);
+    let rows = fixture.store.documents(false, 1).await.unwrap();
+    assert_eq!(rows[0].about.as_ref().unwrap()["format"], "format y");
     let summary = fixture.store.summary(&run).await.unwrap();
     assert_eq!(
         (summary.counts.items.total, summary.counts.items.done, summary.counts.chunks, summary.counts.tokens),

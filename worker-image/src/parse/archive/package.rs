@@ -5,31 +5,23 @@ use std::io::{self, Cursor, Read};
 
 use zip::{ZipArchive, result::ZipError};
 
-use super::ParseError;
+use super::budget::{MAX_EXPANDED_BYTES, allowed_bytes};
+use crate::parse::{ParseError, text::decode};
 
 /// Entries that a package may have; a large document has some hundreds.
 const MAX_ENTRIES: usize = 10_000;
-
-/// Bytes that any package may unpack to, however small it is.
-const ALWAYS_ALLOWED_BYTES: u64 = 16 * 1024 * 1024;
-
-/// Bytes that no package may unpack to.
-const MAX_EXPANDED_BYTES: u64 = 256 * 1024 * 1024;
-
-/// How many times its size a package may unpack to; the XML of real documents gets to 20, seldom to 100.
-const MAX_RATIO: u64 = 200;
 
 /// Unpacks the whole package into nothing, and stops at the limit.
 ///
 /// # Errors
 /// If it is encrypted, cannot be unpacked, or unpacks to too much.
-pub(super) fn check(format: &str, content: &[u8]) -> Result<(), ParseError> {
+pub(in crate::parse) fn check(format: &str, content: &[u8]) -> Result<(), ParseError> {
     let bomb = |problem: String| ParseError::Bomb { format: format.to_owned(), problem };
     let mut archive = ZipArchive::new(Cursor::new(content)).map_err(|error| unreadable(format, &error))?;
     if archive.len() > MAX_ENTRIES {
         return Err(bomb(format!("{} files, more than {MAX_ENTRIES}", archive.len())));
     }
-    let allowed = allowed_bytes(u64::try_from(content.len()).unwrap_or(u64::MAX));
+    let allowed = allowed_bytes(content.len());
     let mut expanded = 0;
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|error| unreadable(format, &error))?;
@@ -43,11 +35,15 @@ pub(super) fn check(format: &str, content: &[u8]) -> Result<(), ParseError> {
     Ok(())
 }
 
-fn allowed_bytes(size: u64) -> u64 {
-    size.saturating_mul(MAX_RATIO).clamp(ALWAYS_ALLOWED_BYTES, MAX_EXPANDED_BYTES)
+/// A part of a package that has passed [`check`], as text; none if there is no such part.
+pub(in crate::parse) fn part(content: &[u8], name: &str) -> Option<String> {
+    let mut archive = ZipArchive::new(Cursor::new(content)).ok()?;
+    let mut bytes = Vec::new();
+    archive.by_name(name).ok()?.take(MAX_EXPANDED_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(decode(&bytes, None).into_owned())
 }
 
-fn unreadable(format: &str, error: &ZipError) -> ParseError {
+pub(super) fn unreadable(format: &str, error: &ZipError) -> ParseError {
     let format = format.to_owned();
     match error {
         ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => ParseError::Encrypted { format },
@@ -95,13 +91,5 @@ mod tests {
             lying[at..at + 4].copy_from_slice(&1000u32.to_le_bytes());
         }
         assert!(matches!(check("DOCX", &lying), Err(ParseError::Bomb { .. })));
-    }
-
-    #[rstest]
-    #[case(1, ALWAYS_ALLOWED_BYTES)]
-    #[case(1 << 20, 200 << 20)]
-    #[case(1 << 30, MAX_EXPANDED_BYTES)]
-    fn what_is_allowed_grows_with_the_package(#[case] size: u64, #[case] allowed: u64) {
-        assert_eq!(allowed_bytes(size), allowed);
     }
 }
