@@ -3,6 +3,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// What happens to a collection that another model has filled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum ModelChange {
+    /// The job is refused.
+    #[default]
+    Refuse,
+    /// Every text of the collection is embedded anew, beside the vectors in use, which are given up when all are there.
+    Rebuild,
+}
+
 /// How an OpenAI-compatible server writes vectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]

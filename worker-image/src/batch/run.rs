@@ -10,8 +10,8 @@ use super::{Machine, identity::pipeline_fingerprint, in_hand::IN_HAND, input::In
 use crate::{
     embed::CachedEmbedder,
     report::Tracker,
-    run::{Breaker, Ended, Judge, RunFailure, begin, conclude, count_interrupted, put_off},
-    store::{Collection, Listing, RunKey, SqliteStore, TextStore, open_cache},
+    run::{Breaker, Ended, Judge, RunFailure, begin, conclude, count_interrupted, open_collection, put_off},
+    store::{Listing, RunKey, SqliteStore, TextStore, open_cache},
 };
 
 /// A batch with everything it works with.
@@ -52,11 +52,10 @@ impl<'a> Run<'a> {
             let (path, patience) = (Path::new(path), machine.patience);
             match &task.output {
                 OutputLocation::Collection { collection } => {
-                    let (model, dimension) = (embedder.fingerprint(), embedder.dimension());
-                    let collection = Collection { name: collection, model, dimension };
-                    SqliteStore::create(path, &collection, &task.scope, patience).await
+                    let on_change = task.embedding.on_model_change;
+                    open_collection(path, collection, &task.scope, on_change, &*embedder, tracker, patience).await
                 }
-                OutputLocation::Files { .. } => SqliteStore::create_ledger(path, &task.scope, patience).await,
+                OutputLocation::Files { .. } => Ok(SqliteStore::create_ledger(path, &task.scope, patience).await?),
             }
         };
         let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)??;

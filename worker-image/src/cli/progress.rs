@@ -61,6 +61,7 @@ async fn lines(tracker: &Tracker, items: &str) -> std::convert::Infallible {
 fn words(progress: &Progress) -> String {
     match progress.phase {
         Phase::Starting => "starting".to_owned(),
+        Phase::Rebuilding => "embedding the collection anew for this model".to_owned(),
         Phase::Listing => "listing".to_owned(),
         Phase::Working => format!("{} chunks, {} failed", progress.counts.chunks, progress.counts.items.failed),
         Phase::Finishing => "finishing".to_owned(),

@@ -4,6 +4,7 @@ use lexigram_api::{
     contract::{CircuitSubject, OpenCircuit},
     failure::FailurePolicy,
 };
+use uuid::Uuid;
 
 use crate::{
     batch::{InputError, OutputError},
@@ -107,6 +108,7 @@ classification!(provider: ProviderError {
 });
 
 classification!(store: StoreError {
+    StoreError::ModelReplaced { .. } = StoreError::ModelReplaced { stored: text(), requested: text() } => Configuration, "ModelReplaced";
     StoreError::ModelMismatch { .. } = StoreError::ModelMismatch { collection: text(), stored: text(), requested: text() } => Configuration, "ModelMismatch";
     StoreError::NetworkFileSystem { .. } = StoreError::NetworkFileSystem { path: text(), kind: "NFS" } => Configuration, "StoreOnNetworkFileSystem";
     StoreError::NotFound { .. } = StoreError::NotFound { path: text() } => Configuration, "StoreNotFound";
@@ -154,6 +156,7 @@ classification!(run: RunFailure {
     RunFailure::ListingPartial { .. } = RunFailure::ListingPartial { listed: 1, failed: 1, first: text() } => Transient, "ListingPartial";
     RunFailure::Chunk(_) = RunFailure::Chunk(ChunkError::Overlap { overlap: 1, max_tokens: 1 }) => Configuration, "InvalidChunking";
     RunFailure::Embed(_) = RunFailure::Embed(EmbedError::Computation(text())) => Unknown, "EmbeddingFailed";
+    RunFailure::NotCarriedOver { .. } = RunFailure::NotCarriedOver { chunk: Uuid::nil(), error: Box::new(EmbedError::Computation(text())) } => Unknown, "EmbeddingFailed";
     RunFailure::Store(_) = RunFailure::Store(StoreError::Full) => ResourceExhausted, "StoreFull";
     RunFailure::Input(_) = RunFailure::Input(InputError::NotFound { path: text() }) => Configuration, "InputNotFound";
     RunFailure::Output(_) = RunFailure::Output(OutputError::Full { path: text() }) => ResourceExhausted, "OutputFull";

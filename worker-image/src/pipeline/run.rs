@@ -15,9 +15,9 @@ use crate::{
     embed::{CachedEmbedder, Embedder},
     parse::{Limits, ParserPool},
     report::Tracker,
-    run::{Breaker, Ended, Judge, RunFailure, begin, conclude, count_interrupted, put_off},
+    run::{Breaker, Ended, Judge, RunFailure, begin, conclude, count_interrupted, open_collection, put_off},
     source::Source,
-    store::{Collection, Listing, RunKey, SqliteStore, Store, open_cache},
+    store::{Listing, RunKey, Store, open_cache},
 };
 
 /// Parser processes at the most, however many processors there are.
@@ -57,10 +57,9 @@ impl<'a> Run<'a> {
             cache => Arc::new(CachedEmbedder::new(Arc::clone(&machine.embedder), cache, task.embedding.truncate)),
         };
         let chunker = chunk::open(&task.chunking, embedder.tokens(), embedder.max_tokens())?;
-        let collection =
-            Collection { name: &task.collection, model: embedder.fingerprint(), dimension: embedder.dimension() };
         let StoreLocation::Sqlite { path, cache: _ } = &task.store;
-        let store = SqliteStore::create(Path::new(path), &collection, &task.scope, machine.patience);
+        let (path, on_change, patience) = (Path::new(path), task.embedding.on_model_change, machine.patience);
+        let store = open_collection(path, &task.collection, &task.scope, on_change, &*embedder, tracker, patience);
         let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)??;
         let deadline = Duration::from_secs(u64::from(task.parsing.document_timeout_seconds.unsigned_abs()));
         let parser_count = available_parallelism().map_or(1, usize::from).min(MOST_PARSERS);

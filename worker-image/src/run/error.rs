@@ -2,6 +2,7 @@
 
 use lexigram_api::{contract::OpenCircuit, failure::FailureCategory};
 use thiserror::Error;
+use uuid::Uuid;
 
 use super::judge::InvalidRule;
 use crate::{
@@ -40,6 +41,14 @@ pub enum RunFailure {
     /// The store refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A stored text has no vector under the model that a collection is rebuilt for; the old vectors stay in use.
+    #[error("the collection cannot be rebuilt for another model, and stays as it is; its chunk {chunk}: {error}")]
+    NotCarriedOver {
+        /// The chunk.
+        chunk: Uuid,
+        /// Why it cannot be embedded.
+        error: Box<EmbedError>,
+    },
     /// The input of a batch cannot be read.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -67,6 +76,7 @@ impl Classified for RunFailure {
             Self::Source(error) => error.category(),
             Self::Chunk(error) => error.category(),
             Self::Embed(error) => error.category(),
+            Self::NotCarriedOver { error, .. } => error.category(),
             Self::Store(error) => error.category(),
             Self::Input(error) => error.category(),
             Self::Output(error) => error.category(),
@@ -81,6 +91,7 @@ impl Classified for RunFailure {
             Self::Source(error) => error.reason(),
             Self::Chunk(error) => error.reason(),
             Self::Embed(error) => error.reason(),
+            Self::NotCarriedOver { error, .. } => error.reason(),
             Self::Store(error) => error.reason(),
             Self::Input(error) => error.reason(),
             Self::Output(error) => error.reason(),

@@ -3,6 +3,7 @@
 mod begin;
 mod breaker;
 mod circuit;
+mod collection;
 mod conclude;
 mod ended;
 mod error;
@@ -17,6 +18,7 @@ pub use judge::{Failure, InvalidRule, Judge};
 
 pub(crate) use begin::{begin, without_trying};
 pub(crate) use breaker::Breaker;
+pub(crate) use collection::open_collection;
 pub(crate) use conclude::{conclude, put_off};
 pub(crate) use interrupted::count_interrupted;
 pub(crate) use pace::Pace;

@@ -10,7 +10,7 @@ use crate::failure::Classified;
 pub enum StoreError {
     /// The collection was filled with another model.
     #[error(
-        "collection '{collection}' was filled with the model {stored}, and this job uses {requested}: choose another collection (spec.collection, or spec.output.collection of a batch), or the same model"
+        "collection '{collection}' was filled with the model {stored}, and this job uses {requested}: choose another collection (spec.collection, or spec.output.collection of a batch), the same model, or spec.embedding.onModelChange: Rebuild, which embeds everything in the collection anew"
     )]
     ModelMismatch {
         /// The collection.
@@ -18,6 +18,16 @@ pub enum StoreError {
         /// Fingerprint of the model in the store.
         stored: String,
         /// Fingerprint of the model of the job.
+        requested: String,
+    },
+    /// The collection was rebuilt for another model since it was opened.
+    #[error(
+        "the collection was filled with the model {requested} and has been rebuilt for {stored} meanwhile: start again, with that model or another collection"
+    )]
+    ModelReplaced {
+        /// Fingerprint of the model in the store.
+        stored: String,
+        /// Fingerprint of the model before.
         requested: String,
     },
     /// SQLite's locks cannot be trusted there.
@@ -84,6 +94,7 @@ impl Classified for StoreError {
     fn category(&self) -> FailureCategory {
         match self {
             Self::ModelMismatch { .. }
+            | Self::ModelReplaced { .. }
             | Self::NetworkFileSystem { .. }
             | Self::NotFound { .. }
             | Self::NotAStore { .. }
@@ -97,6 +108,7 @@ impl Classified for StoreError {
     fn reason(&self) -> &'static str {
         match self {
             Self::ModelMismatch { .. } => "ModelMismatch",
+            Self::ModelReplaced { .. } => "ModelReplaced",
             Self::NetworkFileSystem { .. } => "StoreOnNetworkFileSystem",
             Self::NotFound { .. } => "StoreNotFound",
             Self::NotAStore { .. } => "StoreUnusable",

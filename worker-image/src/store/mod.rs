@@ -7,6 +7,7 @@ mod cache;
 mod dead_letters;
 mod error;
 mod ledger;
+mod rebuild;
 mod sqlite;
 mod texts;
 
@@ -25,7 +26,8 @@ pub use cache::{CacheKey, EmbeddingCache, open_cache};
 pub use dead_letters::{DeadLetterStore, Wanted};
 pub use error::StoreError;
 pub use ledger::{CIRCUIT_OPEN, DocumentState, FailedAttempt, LedgerRow, Outcome, RunSummary, WorkItem, printable};
-pub use sqlite::{SqliteCache, SqliteStore};
+pub use rebuild::{LeftChunk, Rebuild};
+pub use sqlite::{SqliteCache, SqliteRebuild, SqliteStore};
 pub use texts::{FailedText, ListedRange, RangeWrite, Spent, StoredText, TextItem, TextStore, TextWrite};
 
 use crate::{parse::About, source::Listed};

@@ -18,6 +18,8 @@ pub const DIMENSION: usize = 4;
 /// Vectors that depend on nothing but the text's length. A text that holds the word "poison" has none.
 pub struct FakeEmbedder {
     tokenizer: Arc<Tokenizer>,
+    fingerprint: &'static str,
+    dimension: usize,
     /// Texts that were embedded.
     pub embedded: AtomicUsize,
     /// While true, poison is good.
@@ -36,11 +38,18 @@ pub struct FakeEmbedder {
 
 impl FakeEmbedder {
     pub fn new() -> Arc<Self> {
+        Self::of("fake@1", DIMENSION)
+    }
+
+    /// Of another name, with so many numbers in a vector.
+    pub fn of(fingerprint: &'static str, dimension: usize) -> Arc<Self> {
         let words = WordLevel::builder().vocab([("?".to_owned(), 0)].into_iter().collect()).unk_token("?".to_owned());
         let mut tokenizer = Tokenizer::new(words.build().unwrap());
         tokenizer.with_pre_tokenizer(Some(Whitespace {}));
         Arc::new(Self {
             tokenizer: Arc::new(tokenizer),
+            fingerprint,
+            dimension,
             embedded: AtomicUsize::new(0),
             antidote: AtomicBool::new(false),
             down: AtomicBool::new(false),
@@ -76,7 +85,9 @@ impl Embedder for FakeEmbedder {
             true => Err(EmbedError::Computation("a number is not finite".to_owned())),
             false => {
                 let length = f32::from(u16::try_from(text.len()).unwrap());
-                Ok(Embedded { vector: vec![1.0, length, 0.0, -0.5], tokens: 1, cached: false })
+                let mut vector = vec![1.0, length, 0.0, -0.5];
+                vector.resize(self.dimension, 0.25);
+                Ok(Embedded { vector, tokens: 1, cached: false })
             }
         };
         future::ready(Ok(texts.into_iter().map(outcome).collect())).boxed()
@@ -87,7 +98,7 @@ impl Embedder for FakeEmbedder {
     }
 
     fn dimension(&self) -> usize {
-        DIMENSION
+        self.dimension
     }
 
     fn max_tokens(&self) -> usize {
@@ -99,6 +110,6 @@ impl Embedder for FakeEmbedder {
     }
 
     fn fingerprint(&self) -> &str {
-        "fake@1"
+        self.fingerprint
     }
 }

@@ -13,6 +13,8 @@ pub enum Phase {
     /// Loading the model, opening the store.
     #[default]
     Starting,
+    /// Embedding what a collection of another model holds (`onModelChange: Rebuild`).
+    Rebuilding,
     /// Listing the source; the total is not known yet.
     Listing,
     /// Embedding, and everything that comes before and after it.

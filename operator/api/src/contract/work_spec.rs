@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     document::{Chunking, Parsing, SyncMode},
-    embedding::OpenAISettings,
+    embedding::{ModelChange, OpenAISettings},
     failure::{FailureCategory, FailurePolicy},
     text::{InlineText, TextFields, TextFormat, VectorFormat},
 };
@@ -157,6 +157,9 @@ pub struct Embedding {
     /// Whether a text with more tokens than the model takes is cut; it fails as InvalidInput otherwise.
     #[serde(default)]
     pub truncate: bool,
+    /// What happens to a collection that another model has filled.
+    #[serde(default)]
+    pub on_model_change: ModelChange,
     /// Worker pods that share the provider's budget of requests and tokens.
     #[serde(default = "one")]
     pub shards: i32,
@@ -173,6 +176,7 @@ impl Embedding {
         Self {
             provider: EmbeddingProvider::Local { model: model.to_owned(), directory: None },
             truncate: false,
+            on_model_change: ModelChange::Refuse,
             shards: 1,
         }
     }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::source::SecretReference;
-use crate::embedding::OpenAISettings;
+use crate::embedding::{ModelChange, OpenAISettings};
 
 /// Which model turns text into vectors: exactly one of `embedded` and `openAI`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -22,11 +22,19 @@ pub struct Embedding {
     /// Whether a text with more tokens than the model takes is cut. Where false it fails as InvalidInput. Chunks of documents always fit.
     #[serde(default)]
     pub truncate: bool,
+    /// What happens if the collection was filled with another model: Refuse (the job fails and names both models), or Rebuild: every text of the collection is embedded with this job's model, and searches see the old vectors until all new ones are there.
+    #[serde(default)]
+    pub on_model_change: ModelChange,
 }
 
 impl Default for Embedding {
     fn default() -> Self {
-        Self { embedded: Some(EmbeddedModel::default()), openai: None, truncate: false }
+        Self {
+            embedded: Some(EmbeddedModel::default()),
+            openai: None,
+            truncate: false,
+            on_model_change: ModelChange::Refuse,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::controller::worker_pod::Mount;
 /// The provider that the worker is told to use.
 #[must_use]
 pub fn embedding(options: &JobOptions) -> Embedding {
-    let EmbeddingSpec { embedded, openai, truncate } = &options.embedding;
+    let EmbeddingSpec { embedded, openai, truncate, on_model_change } = &options.embedding;
     let provider = match openai {
         Some(server) => EmbeddingProvider::OpenAI {
             settings: server.settings.clone(),
@@ -22,7 +22,7 @@ pub fn embedding(options: &JobOptions) -> Embedding {
         },
         None => local(&embedded.clone().unwrap_or_default()),
     };
-    Embedding { provider, truncate: *truncate, shards: options.parallelism }
+    Embedding { provider, truncate: *truncate, on_model_change: *on_model_change, shards: options.parallelism }
 }
 
 fn local(model: &EmbeddedModel) -> EmbeddingProvider {

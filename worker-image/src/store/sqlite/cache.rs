@@ -10,8 +10,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, pa
 
 use super::{
     super::{CacheKey, EmbeddingCache, StoreError, StoreFuture},
-    chunks::{bytes_of, vector_of},
     guard,
+    vectors::{bytes_of, vector_of},
 };
 
 /// `PRAGMA application_id` of a cache: "lxgc".

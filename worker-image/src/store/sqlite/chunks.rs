@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
 use super::super::{DocumentWrite, EmbeddedChunk, Hit, Outcome, RunKey, StoreError};
-use super::ledger::NO_FAILURE;
+use super::{ledger::NO_FAILURE, rebuild, vectors};
 
 pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -58,15 +58,7 @@ fn insert_chunk(transaction: &Transaction<'_>, write: &DocumentWrite, chunk: &Em
             i64::try_from(chunk.bytes.end).unwrap_or(i64::MAX),
             chunk.tokens,
         ])?;
-    insert_vector(transaction, &chunk.vector)
-}
-
-/// Adds the vector of the chunk that was inserted last.
-pub(super) fn insert_vector(transaction: &Transaction<'_>, vector: &[f32]) -> Result<(), StoreError> {
-    transaction
-        .prepare_cached("INSERT INTO vectors (rowid, embedding) VALUES (?1, ?2)")?
-        .execute(params![transaction.last_insert_rowid(), bytes_of(vector)])?;
-    Ok(())
+    vectors::insert(transaction, &chunk.vector)
 }
 
 /// Removes the chunks that match, and their vectors.
@@ -81,11 +73,10 @@ pub(super) fn remove_chunks(
         // the ledger of batches that write files has no vectors at all
         return Ok(());
     }
-    // one by one: sqlite-vec finds a single row at once, and reads all of them for `rowid IN (…)`
-    let mut remove_vector = transaction.prepare_cached("DELETE FROM vectors WHERE rowid = ?1")?;
+    vectors::remove_from(transaction, &vectors::in_use(transaction)?, &ids)?;
+    rebuild::forget(transaction, &ids)?;
     let mut remove_chunk = transaction.prepare_cached("DELETE FROM chunks WHERE id = ?1")?;
     for id in ids {
-        remove_vector.execute([id])?;
         remove_chunk.execute([id])?;
     }
     Ok(())
@@ -137,15 +128,19 @@ pub(super) fn prune_archive(
 }
 
 pub(super) fn search(connection: &mut Connection, vector: &[f32], limit: usize) -> Result<Vec<Hit>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "WITH nearest AS (SELECT rowid, distance FROM vectors WHERE embedding MATCH ?1 AND k = ?2)
+    // one view of the store: a rebuild that ends meanwhile changes nothing in it
+    let transaction = connection.transaction()?;
+    vectors::check_model(&transaction)?;
+    let mut statement = transaction.prepare_cached(&format!(
+        "WITH nearest AS (SELECT rowid, distance FROM {} WHERE embedding MATCH ?1 AND k = ?2)
          SELECT chunks.uuid, nearest.distance, documents.scope, coalesce(chunks.key, documents.name), chunks.ordinal,
              chunks.headings, chunks.page, chunks.text, chunks.metadata
          FROM nearest JOIN chunks ON chunks.id = nearest.rowid JOIN documents ON documents.id = chunks.document
          ORDER BY nearest.distance, chunks.id",
-    )?;
+        vectors::in_use(&transaction)?
+    ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let hits = statement.query_map(params![bytes_of(vector), limit], |row| {
+    let hits = statement.query_map(params![vectors::bytes_of(vector), limit], |row| {
         let (id, headings): (String, String) = (row.get(0)?, row.get(5)?);
         Ok(Hit {
             id: Uuid::parse_str(&id).unwrap_or_default(),
@@ -160,15 +155,4 @@ pub(super) fn search(connection: &mut Connection, vector: &[f32], limit: usize) 
         })
     })?;
     Ok(hits.collect::<Result<_, _>>()?)
-}
-
-/// The vector that [`bytes_of`] wrote; none if it was not a vector of 32-bit floats.
-pub(super) fn vector_of(bytes: &[u8]) -> Option<Vec<f32>> {
-    let (numbers, rest) = bytes.as_chunks::<4>();
-    rest.is_empty().then(|| numbers.iter().map(|&number| f32::from_le_bytes(number)).collect())
-}
-
-/// A vector as sqlite-vec reads it: little-endian 32-bit floats.
-pub(super) fn bytes_of(vector: &[f32]) -> Vec<u8> {
-    vector.iter().flat_map(|number| number.to_le_bytes()).collect()
 }

@@ -7,11 +7,13 @@ mod chunks;
 mod dead_letters;
 mod guard;
 mod ledger;
+mod rebuild;
 mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod vectors;
 
 use std::{
     path::Path,
@@ -33,6 +35,7 @@ use super::{
 };
 use crate::source::Listed;
 pub use cache::SqliteCache;
+pub use rebuild::SqliteRebuild;
 
 use guard::ScopeLock;
 
@@ -84,6 +87,9 @@ impl SqliteStore {
         let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         schema::check(&connection, &path.display().to_string())?;
         schema::migrate(&mut connection, &path.display().to_string())?;
+        if let Some(model) = schema::stored_model(&connection)? {
+            vectors::note_model(&connection, &model)?;
+        }
         Ok(Self { connection: Arc::new(Mutex::new(connection)), _locks: Vec::new() })
     }
 
@@ -109,17 +115,25 @@ impl SqliteStore {
         &'a self,
         work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'a, T> {
-        let connection = Arc::clone(&self.connection);
-        Box::pin(async move {
-            tokio::task::spawn_blocking(move || {
-                // a panic elsewhere leaves no half-done work: its transaction was rolled back
-                let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-                work(&mut connection)
-            })
-            .await
-            .unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
-        })
+        with(&self.connection, work)
     }
+}
+
+/// Does something with a connection, on a thread that may block.
+fn with<'a, T: Send + 'static>(
+    connection: &Arc<Mutex<Connection>>,
+    work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+) -> StoreFuture<'a, T> {
+    let connection = Arc::clone(connection);
+    Box::pin(async move {
+        tokio::task::spawn_blocking(move || {
+            // a panic elsewhere leaves no half-done work: its transaction was rolled back
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            work(&mut connection)
+        })
+        .await
+        .unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
+    })
 }
 
 /// Opens a store for writing `scope`, which nobody else then writes.
@@ -142,6 +156,7 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     // FULL: a write that was acknowledged is still there after the power went; in WAL mode this costs one fsync a write
     let prepared = connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;",
+    ).and_then(|()| vectors::prepare(&connection)
     );
     prepared.map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {

@@ -1,8 +1,11 @@
 //! Tables of the SQLite store and their versions. Reads and writes the database.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::super::{Collection, StoreError};
+use super::{
+    super::{Collection, StoreError},
+    vectors,
+};
 
 /// `PRAGMA application_id` of a store: "lxgm". It tells a store from any other SQLite file.
 const APPLICATION_ID: i64 = 0x6c78_676d;
@@ -123,30 +126,14 @@ pub(super) fn migrate(connection: &mut Connection, path: &str) -> Result<(), Sto
 /// Makes the table of vectors on first use; afterwards the model must be the same.
 pub(super) fn ensure_collection(connection: &mut Connection, collection: &Collection<'_>) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    match stored_model(&transaction)? {
-        Some(stored) if stored == collection.model => {}
-        Some(stored) => {
-            return Err(StoreError::ModelMismatch {
-                collection: collection.name.to_owned(),
-                stored,
-                requested: collection.model.to_owned(),
-            });
-        }
-        None => {
-            transaction.execute_batch(&format!(
-                "CREATE VIRTUAL TABLE vectors USING vec0 (embedding float[{}] distance_metric=cosine)",
-                collection.dimension
-            ))?;
-            transaction.execute("INSERT INTO meta (key, value) VALUES ('model', ?1)", params![collection.model])?;
-        }
-    }
+    vectors::ensure(&transaction, collection)?;
     transaction.commit()?;
-    Ok(())
+    Ok(vectors::note_model(connection, collection.model)?)
 }
 
 /// Fingerprint of the model that the collection is filled with.
 pub(super) fn stored_model(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    connection.query_row("SELECT value FROM meta WHERE key = 'model'", [], |row| row.get(0)).optional()
+    vectors::meta(connection, vectors::MODEL)
 }
 
 fn number(connection: &Connection, query: &str) -> rusqlite::Result<i64> {

@@ -5,8 +5,9 @@ use uuid::Uuid;
 
 use super::{
     super::{FailedAttempt, FailedText, ListedRange, RangeWrite, RunKey, StoreError, StoredText, TextItem, TextWrite},
-    chunks::{insert_vector, remove_chunks},
+    chunks::remove_chunks,
     ledger::{self, NO_FAILURE, NOTHING_WRITTEN},
+    vectors,
 };
 
 pub(super) fn add_ranges(
@@ -214,7 +215,7 @@ fn insert_text(
             text.key,
             text.metadata,
         ])?;
-    insert_vector(transaction, &text.vector)
+    vectors::insert(transaction, &text.vector)
 }
 
 fn insert_failed(

@@ -38,6 +38,8 @@ use crate::resource::job::JobOptions;
         .message("spec.input is immutable: create another EmbeddingBatch for other texts"),
     validation = Rule::new("has(self.output) == has(oldSelf.output) && (!has(self.output) || self.output == oldSelf.output)")
         .message("spec.output is immutable: create another EmbeddingBatch for another output"),
+    validation = Rule::new("!has(self.output) || !has(self.output.files) || self.embedding.onModelChange == 'Refuse'")
+        .message("spec.embedding.onModelChange: Rebuild needs spec.output.collection, since files are never rebuilt"),
     validation = Rule::new("self.deduplicate == oldSelf.deduplicate")
         .message("spec.deduplicate is immutable: delete the EmbeddingBatch and create it again"),
     validation = Rule::new("self.dryRun == oldSelf.dryRun")
