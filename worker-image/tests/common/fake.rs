@@ -18,6 +18,7 @@ pub const DIMENSION: usize = 4;
 /// Vectors that depend on nothing but the text's length. A text that holds the word "poison" has none.
 pub struct FakeEmbedder {
     tokenizer: Arc<Tokenizer>,
+    fingerprint: &'static str,
     /// Texts that were embedded.
     pub embedded: AtomicUsize,
     /// While true, poison is good.
@@ -36,11 +37,16 @@ pub struct FakeEmbedder {
 
 impl FakeEmbedder {
     pub fn new() -> Arc<Self> {
+        Self::of_model("fake@1")
+    }
+
+    pub fn of_model(fingerprint: &'static str) -> Arc<Self> {
         let words = WordLevel::builder().vocab([("?".to_owned(), 0)].into_iter().collect()).unk_token("?".to_owned());
         let mut tokenizer = Tokenizer::new(words.build().unwrap());
         tokenizer.with_pre_tokenizer(Some(Whitespace {}));
         Arc::new(Self {
             tokenizer: Arc::new(tokenizer),
+            fingerprint,
             embedded: AtomicUsize::new(0),
             antidote: AtomicBool::new(false),
             down: AtomicBool::new(false),
@@ -99,6 +105,6 @@ impl Embedder for FakeEmbedder {
     }
 
     fn fingerprint(&self) -> &str {
-        "fake@1"
+        self.fingerprint
     }
 }
