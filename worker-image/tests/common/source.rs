@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use futures::{
@@ -28,6 +31,8 @@ pub enum Answer {
 pub struct FakeSource {
     pub documents: Arc<Mutex<BTreeMap<String, Answer>>>,
     pub fetched: Arc<Mutex<Vec<String>>>,
+    /// While true, a listing breaks off after its first document.
+    pub listing_breaks: Arc<AtomicBool>,
 }
 
 impl FakeSource {
@@ -48,7 +53,12 @@ impl FakeSource {
 impl Source for FakeSource {
     fn list(&self) -> BoxStream<'_, Result<Listed, SourceError>> {
         let names: Vec<String> = self.documents.lock().unwrap().keys().cloned().collect();
-        futures::stream::iter(names).map(|name| Ok(Listed { name, version: None })).boxed()
+        let mut listed: Vec<_> = names.into_iter().map(|name| Ok(Listed { name, version: None })).collect();
+        if self.listing_breaks.load(Ordering::Relaxed) {
+            listed.truncate(1);
+            listed.push(Err(SourceError::Connection("reset by peer".to_owned())));
+        }
+        futures::stream::iter(listed).boxed()
     }
 
     fn fetch<'a>(&'a self, name: &'a str, _limit: u64) -> BoxFuture<'a, Result<Fetched, SourceError>> {

@@ -1,0 +1,195 @@
+//! The real program is killed at random moments, runs out of disk, and has its clock turned back: the store ends as that
+//! of a worker to which nothing happened.
+//!
+//! `LEXIGRAM_CHAOS_KILLS` says how often it is killed, `LEXIGRAM_CHAOS_SEED` when; `just chaos` kills it 200 times.
+
+// helpers panic as tests do
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+mod provider_common;
+
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use common::{Workspace, contents, count, query, run};
+use lexigram_fault_provider::{FaultProvider, Script};
+use provider_common::{embedding, start};
+use serde_json::{Value, json};
+
+const DOCUMENTS: u64 = 200;
+
+/// A number from the environment.
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |number| number.parse().unwrap())
+}
+
+/// splitmix64: the same seed gives the same moments.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (x ^ (x >> 31)) % bound.max(1)
+    }
+}
+
+/// What the documents hold in that round: all that change in each, most, and some that come and go.
+fn write(workspace: &Workspace, round: u64) {
+    for document in 0..DOCUMENTS {
+        let name = format!("{document:03}.md");
+        if (document + round) % 17 == 0 {
+            let _absent = fs::remove_file(workspace.docs().join(&name));
+            continue;
+        }
+        let version = if document % 5 == 0 { 0 } else { round };
+        let section =
+            |section| format!("## Section {section}\n\nDocument {document} in version {version}, part {section}.\n\n");
+        workspace.write(&name, (0..1 + document % 4).map(section).collect::<String>());
+    }
+}
+
+fn spec(workspace: &Workspace, provider: &FaultProvider, round: u64) -> Value {
+    let mut spec = workspace.spec(&format!("docs-r{round}"));
+    spec["task"]["sync"] = "Mirror".into();
+    spec["task"]["embedding"] = serde_json::to_value(embedding(provider, json!({}))).unwrap();
+    // a document may be in hand each time
+    spec["task"]["failurePolicy"] = json!({ "maxAttempts": 100 });
+    spec
+}
+
+/// Everything that two stores must have in common.
+fn state(workspace: &Workspace) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
+    let store = workspace.store();
+    let chunks = "SELECT documents.name, chunks.ordinal, uuid, chunks.revision, text, headings, hex(vectors.embedding)
+        FROM chunks JOIN documents ON documents.id = chunks.document JOIN vectors ON vectors.rowid = chunks.id
+        ORDER BY documents.name, chunks.ordinal";
+    let ledger =
+        "SELECT name, state, revision, chunks, attempts, suspect, coalesce(reason, '-') FROM documents ORDER BY name";
+    let chunks = query(&store, chunks);
+    assert_eq!(contents(&store).len(), chunks.len(), "a chunk is there twice");
+    let orphans =
+        "SELECT count(*) FROM chunks WHERE revision <> (SELECT revision FROM documents WHERE id = chunks.document)";
+    assert_eq!(count(&store, orphans), 0, "chunks of another revision are left");
+    assert_eq!(count(&store, "SELECT count(*) FROM documents WHERE state <> 'Done'"), 0);
+    (chunks, query(&store, ledger))
+}
+
+/// Runs a round to its end without a hitch.
+fn complete(workspace: &Workspace, spec: &Value) {
+    let (code, _, log) = run(&mut workspace.pod(spec));
+    assert_eq!(code, 0, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_killed_again_and_again_ends_where_it_should() {
+    let (kills, seed) = (setting("LEXIGRAM_CHAOS_KILLS", 8), setting("LEXIGRAM_CHAOS_SEED", 1));
+    let provider = start(Script::default()).await;
+    let (killed, spared) = (Workspace::new(), Workspace::new());
+    let (mut random, mut done, mut round) = (Random(seed), 0, 0);
+    let mut longest = Duration::ZERO;
+    while done < kills {
+        round += 1;
+        [&killed, &spared].map(|workspace| write(workspace, round));
+        let started = Instant::now();
+        complete(&spared, &spec(&spared, &provider, round));
+        longest = longest.max(started.elapsed());
+        let spec = spec(&killed, &provider, round);
+        // a few moments a round, anywhere in what a whole round takes
+        for _ in 0..4 {
+            let moment = Duration::from_millis(random.below(u64::try_from(longest.as_millis()).unwrap()));
+            let mut child = killed.pod(&spec).stderr(Stdio::null()).spawn().unwrap();
+            tokio::time::sleep(moment).await;
+            child.kill().unwrap();
+            match child.wait().unwrap().signal() {
+                Some(9) => done += 1,
+                other => assert_eq!(other, None),
+            }
+        }
+        complete(&killed, &spec);
+        assert_eq!(state(&killed), state(&spared), "seed {seed}, round {round}, after {done} kills");
+    }
+    println!("{done} kills in {round} rounds of {DOCUMENTS} documents; seed {seed}");
+}
+
+/// A small file system in memory, where the test may mount one; it goes with the test.
+struct Tmpfs(PathBuf);
+
+impl Tmpfs {
+    fn mount(path: PathBuf, size: &str) -> Self {
+        fs::create_dir(&path).unwrap();
+        let options = format!("size={size}");
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&path).status().unwrap();
+        assert!(status.success(), "a tmpfs is needed at {}", path.display());
+        Self(path)
+    }
+
+    fn resize(&self, size: &str) {
+        let options = format!("remount,size={size}");
+        assert!(Command::new("mount").args(["-o", &options]).arg(&self.0).status().unwrap().success());
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _best_effort = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_ends_the_run_and_room_completes_it() {
+    if !rustix::process::geteuid().is_root() {
+        println!("only root may mount a file system: not tried");
+        return;
+    }
+    let provider = start(Script::default()).await;
+    let (small, spared) = (Workspace::new(), Workspace::new());
+    [&small, &spared].map(|workspace| write(workspace, 1));
+    complete(&spared, &spec(&spared, &provider, 1));
+    let disk = Tmpfs::mount(small.path("disk"), "512k");
+    let mut spec = spec(&small, &provider, 1);
+    spec["task"]["store"]["path"] = disk.0.join("docs.db").to_str().unwrap().into();
+    let (code, _, log) = run(&mut small.pod(&spec));
+    let error = small.report().error.unwrap();
+    assert_eq!((code, error.reason.as_str()), (75, "StoreFull"), "{log}");
+    assert!(error.message.contains("enlarge the claim"), "{}", error.message);
+    disk.resize("64m");
+    complete(&small, &spec);
+    fs::copy(disk.0.join("docs.db"), small.store()).unwrap();
+    assert_eq!(contents(&small.store()), contents(&spared.store()));
+    assert_eq!(small.report().counts.items.done, spared.report().counts.items.done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_turned_back_loses_nothing() {
+    let provider = start(Script::default()).await;
+    let (turned, spared) = (Workspace::new(), Workspace::new());
+    [&turned, &spared].map(|workspace| write(workspace, 1));
+    turned.write("200.md", "");
+    complete(&turned, &spec(&turned, &provider, 1));
+    // as if everything so far had happened tomorrow; one document is in hand, another waits for its retry
+    let connection = rusqlite::Connection::open(turned.store()).unwrap();
+    let tomorrow =
+        "UPDATE documents SET first_failure = first_failure + 86400000, last_failure = last_failure + 86400000";
+    connection.execute(tomorrow, []).unwrap();
+    connection.execute("UPDATE documents SET state = 'InFlight', outcome = NULL WHERE name = '001.md'", []).unwrap();
+    let waits = "UPDATE documents SET state = 'Failed', action = 'Retry', outcome = 'Failed', stage = 'Source',
+        category = 'Transient', reason = 'Test', message = 'x', attempts = 1, next_attempt = 4102444800000,
+        first_failure = 4102444700000, last_failure = 4102444700000 WHERE name = '002.md'";
+    connection.execute(waits, []).unwrap();
+    drop(connection);
+    fs::remove_file(turned.docs().join("200.md")).unwrap();
+    [&turned, &spared].map(|workspace| write(workspace, 2));
+    complete(&turned, &spec(&turned, &provider, 2));
+    complete(&spared, &spec(&spared, &provider, 2));
+    assert_eq!(state(&turned), state(&spared));
+    assert_eq!(turned.report().dead_letters, Default::default());
+}
