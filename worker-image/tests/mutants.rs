@@ -10,7 +10,7 @@ use lexigram_worker::{failure::Classified, parse::parse_unprotected};
 use rstest::rstest;
 
 /// Damaged copies of each document.
-const MUTANTS: u64 = 30;
+const MUTANTS: u64 = 300;
 
 /// Numbers that look like chance and are the same on every run (xorshift64*).
 struct Chance(u64);
