@@ -1,7 +1,7 @@
 //! Bytes in, text out: which parser a document goes to, and what they all give back. No I/O here; see [`isolate`] for
 //! the child processes in which parsers run.
 //!
-//! Containers (archives, mail) parse their members by the same way, within one [`Budget`] for all of them.
+//! Containers (archives, mail) parse their members by the same way, within one budget for all of them.
 
 mod about;
 mod archive;

@@ -85,7 +85,7 @@ impl Run<'_> {
             about: ticket.about.clone(),
             chunks,
         };
-        Document { ticket, content: Settled::Embedded(write) }
+        Document { ticket, content: Settled::Embedded(Box::new(write)) }
     }
 }
 

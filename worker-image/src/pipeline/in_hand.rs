@@ -90,7 +90,7 @@ pub(super) enum Settled {
     /// Its stored chunks are those of this revision.
     Unchanged,
     /// It has vectors.
-    Embedded(DocumentWrite),
+    Embedded(Box<DocumentWrite>),
     /// It could not be ingested.
     Failed(Failure),
 }

@@ -28,7 +28,7 @@ impl Run<'_> {
                         cached: write.cached,
                         ..Default::default()
                     };
-                    self.store.complete(write).await?;
+                    self.store.complete(*write).await?;
                     self.tracker.done(&counts);
                 }
                 Settled::Failed(failure) => {

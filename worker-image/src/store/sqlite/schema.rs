@@ -139,3 +139,22 @@ pub(super) fn stored_model(connection: &Connection) -> rusqlite::Result<Option<S
 fn number(connection: &Connection, query: &str) -> rusqlite::Result<i64> {
     connection.query_row(query, [], |row| row.get(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_the_first_version_keeps_its_rows() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        let row = "INSERT INTO documents (scope, name, state, run) VALUES ('s', 'a.md', 'Done', 'r')";
+        connection.execute(row, []).unwrap();
+        migrate(&mut connection, "a.db").unwrap();
+        let about = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?));
+        let rows = connection.query_row("SELECT name, about FROM documents", [], about).unwrap();
+        assert_eq!(rows, ("a.md".to_owned(), None));
+    }
+}
