@@ -98,7 +98,7 @@ async fn a_worker_that_is_killed_again_and_again_ends_where_it_should() {
     let mut longest = Duration::ZERO;
     while done < kills {
         round += 1;
-        [&killed, &spared].map(|workspace| write(workspace, round));
+        [&killed, &spared].into_iter().for_each(|workspace| write(workspace, round));
         let started = Instant::now();
         complete(&spared, &spec(&spared, &provider, round));
         longest = longest.max(started.elapsed());
@@ -152,7 +152,7 @@ async fn a_full_disk_ends_the_run_and_room_completes_it() {
     }
     let provider = start(Script::default()).await;
     let (small, spared) = (Workspace::new(), Workspace::new());
-    [&small, &spared].map(|workspace| write(workspace, 1));
+    [&small, &spared].into_iter().for_each(|workspace| write(workspace, 1));
     complete(&spared, &spec(&spared, &provider, 1));
     let disk = Tmpfs::mount(small.path("disk"), "512k");
     let mut spec = spec(&small, &provider, 1);
@@ -172,7 +172,7 @@ async fn a_full_disk_ends_the_run_and_room_completes_it() {
 async fn a_clock_that_is_turned_back_loses_nothing() {
     let provider = start(Script::default()).await;
     let (turned, spared) = (Workspace::new(), Workspace::new());
-    [&turned, &spared].map(|workspace| write(workspace, 1));
+    [&turned, &spared].into_iter().for_each(|workspace| write(workspace, 1));
     turned.write("200.md", "");
     complete(&turned, &spec(&turned, &provider, 1));
     // as if everything so far had happened tomorrow; one document is in hand, another waits for its retry
@@ -187,7 +187,7 @@ async fn a_clock_that_is_turned_back_loses_nothing() {
     connection.execute(waits, []).unwrap();
     drop(connection);
     fs::remove_file(turned.docs().join("200.md")).unwrap();
-    [&turned, &spared].map(|workspace| write(workspace, 2));
+    [&turned, &spared].into_iter().for_each(|workspace| write(workspace, 2));
     complete(&turned, &spec(&turned, &provider, 2));
     complete(&spared, &spec(&spared, &provider, 2));
     assert_eq!(state(&turned), state(&spared));

@@ -155,7 +155,7 @@ async fn another_model_is_refused_and_changes_nothing() {
     run(&job, "r1").await;
     let before = contents(&job.workspace.store());
     fs::remove_file(job.workspace.docs().join("0.txt")).unwrap();
-    job.embedder = FakeEmbedder::of("fake@2", DIMENSION);
+    job.embedder = FakeEmbedder::of("fake@2", 6);
     let ended = job.run_of_task("r2", Mode::Full).await;
     assert_eq!((ended.exit, ended.report.error.unwrap().reason.as_str()), (ExitCode::Configuration, "ModelMismatch"));
     assert_eq!((contents(&job.workspace.store()), job.embedder.take_embedded()), (before, 0));
