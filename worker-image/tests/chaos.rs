@@ -46,11 +46,11 @@ impl Random {
 fn write(workspace: &Workspace, round: u64) {
     for document in 0..DOCUMENTS {
         let name = format!("{document:03}.md");
-        if (document + round) % 17 == 0 {
+        if (document + round).is_multiple_of(17) {
             let _absent = fs::remove_file(workspace.docs().join(&name));
             continue;
         }
-        let version = if document % 5 == 0 { 0 } else { round };
+        let version = if document.is_multiple_of(5) { 0 } else { round };
         let section =
             |section| format!("## Section {section}\n\nDocument {document} in version {version}, part {section}.\n\n");
         workspace.write(&name, (0..1 + document % 4).map(section).collect::<String>());
@@ -97,7 +97,7 @@ async fn a_worker_that_is_killed_again_and_again_ends_where_it_should() {
     let (mut random, mut done, mut round) = (Random(seed), 0, 0);
     while done < kills {
         round += 1;
-        [&killed, &spared].map(|workspace| write(workspace, round));
+        [&killed, &spared].into_iter().for_each(|workspace| write(workspace, round));
         let started = Instant::now();
         complete(&spared, &spec(&spared, &provider, round));
         let half = u64::try_from(started.elapsed().as_millis()).unwrap() / 2;
@@ -151,7 +151,7 @@ async fn a_full_disk_ends_the_run_and_room_completes_it() {
     }
     let provider = start(Script::default()).await;
     let (small, spared) = (Workspace::new(), Workspace::new());
-    [&small, &spared].map(|workspace| write(workspace, 1));
+    [&small, &spared].into_iter().for_each(|workspace| write(workspace, 1));
     complete(&spared, &spec(&spared, &provider, 1));
     let disk = Tmpfs::mount(small.path("disk"), "512k");
     let mut spec = spec(&small, &provider, 1);
@@ -171,7 +171,7 @@ async fn a_full_disk_ends_the_run_and_room_completes_it() {
 async fn a_clock_that_is_turned_back_loses_nothing() {
     let provider = start(Script::default()).await;
     let (turned, spared) = (Workspace::new(), Workspace::new());
-    [&turned, &spared].map(|workspace| write(workspace, 1));
+    [&turned, &spared].into_iter().for_each(|workspace| write(workspace, 1));
     turned.write("200.md", "");
     complete(&turned, &spec(&turned, &provider, 1));
     // as if everything so far had happened tomorrow; one document is in hand, another waits for its retry
@@ -186,7 +186,7 @@ async fn a_clock_that_is_turned_back_loses_nothing() {
     connection.execute(waits, []).unwrap();
     drop(connection);
     fs::remove_file(turned.docs().join("200.md")).unwrap();
-    [&turned, &spared].map(|workspace| write(workspace, 2));
+    [&turned, &spared].into_iter().for_each(|workspace| write(workspace, 2));
     complete(&turned, &spec(&turned, &provider, 2));
     complete(&spared, &spec(&spared, &provider, 2));
     assert_eq!(state(&turned), state(&spared));
