@@ -46,11 +46,11 @@ impl Random {
 fn write(workspace: &Workspace, round: u64) {
     for document in 0..DOCUMENTS {
         let name = format!("{document:03}.md");
-        if (document + round) % 17 == 0 {
+        if (document + round).is_multiple_of(17) {
             let _absent = fs::remove_file(workspace.docs().join(&name));
             continue;
         }
-        let version = if document % 5 == 0 { 0 } else { round };
+        let version = if document.is_multiple_of(5) { 0 } else { round };
         let section =
             |section| format!("## Section {section}\n\nDocument {document} in version {version}, part {section}.\n\n");
         workspace.write(&name, (0..1 + document % 4).map(section).collect::<String>());
@@ -95,17 +95,16 @@ async fn a_worker_that_is_killed_again_and_again_ends_where_it_should() {
     let provider = start(Script::default()).await;
     let (killed, spared) = (Workspace::new(), Workspace::new());
     let (mut random, mut done, mut round) = (Random(seed), 0, 0);
-    let mut longest = Duration::ZERO;
     while done < kills {
         round += 1;
         [&killed, &spared].into_iter().for_each(|workspace| write(workspace, round));
         let started = Instant::now();
         complete(&spared, &spec(&spared, &provider, round));
-        longest = longest.max(started.elapsed());
+        let half = u64::try_from(started.elapsed().as_millis()).unwrap() / 2;
         let spec = spec(&killed, &provider, round);
-        // a few moments a round, anywhere in what a whole round takes
+        // a few moments a round; each pod goes on where the one before was killed
         for _ in 0..4 {
-            let moment = Duration::from_millis(random.below(u64::try_from(longest.as_millis()).unwrap()));
+            let moment = Duration::from_millis(random.below(half));
             let mut child = killed.pod(&spec).stderr(Stdio::null()).spawn().unwrap();
             tokio::time::sleep(moment).await;
             child.kill().unwrap();

@@ -113,7 +113,7 @@ async fn a_deleted_document_goes_only_from_a_mirror(
 async fn a_listing_that_breaks_off_deletes_nothing() {
     let mut job = Job::new();
     job.task.sync = SyncMode::Mirror;
-    ["a.txt", "b.txt", "c.txt"].map(|name| job.source.set(name, Answer::Text("text")));
+    ["a.txt", "b.txt", "c.txt"].into_iter().for_each(|name| job.source.set(name, Answer::Text("text")));
     job.run("r1", Mode::Full).await;
     let before = contents(&job.workspace.store());
     job.source.listing_breaks.store(true, Ordering::Relaxed);

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     embed::Embedded,
-    run::{Failure, RunFailure},
+    run::{Failure, RunFailure, held},
     store::{FailedText, RangeWrite, Spent, StoredText, TextItem, WorkItem},
 };
 
@@ -181,7 +181,7 @@ impl Run<'_> {
         };
         let document = item.item.document;
         let write = RangeWrite { document, revision, pipeline: self.pipeline.clone(), spent, done, texts, failed };
-        self.store.complete_range(&self.key, write).await?;
+        held(self.tracker, async || self.store.complete_range(&self.key, write.clone()).await).await?;
         if let Some(finished) = finished {
             finished.publish().await?;
         }
@@ -207,7 +207,7 @@ impl Run<'_> {
     async fn fail_range(&self, range: Open, failure: Failure) -> Result<(), RunFailure> {
         let TextItem { item, weight, .. } = range.item;
         let attempt = self.judge.judge(&item, failure, Timestamp::now());
-        self.store.fail(attempt.clone()).await?;
+        held(self.tracker, async || self.store.fail(attempt.clone()).await).await?;
         let failure = attempt.describe(&item.name);
         let (category, action) = (failure.category.as_str(), failure.action.as_str());
         tracing::warn!(range = failure.item, category, action, "{}", failure.message);

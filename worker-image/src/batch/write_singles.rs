@@ -18,7 +18,7 @@ use super::{
     write::stored,
 };
 use crate::{
-    run::{Failure, RunFailure},
+    run::{Failure, RunFailure, held},
     store::{FailedAttempt, Spent, TextItem, TextWrite},
 };
 
@@ -75,7 +75,7 @@ impl Run<'_> {
         for (place, writes, output) in done.into_values() {
             self.write_of_range(place, writes, output).await?;
         }
-        self.store.complete_texts(Vec::new(), attempts).await?;
+        held(self.tracker, async || self.store.complete_texts(Vec::new(), attempts.clone()).await).await?;
         for failure in failures {
             tracing::warn!(text = failure.item, action = failure.action.as_str(), "{}", failure.message);
             self.tracker.failed(failure, 1);
@@ -111,7 +111,7 @@ impl Run<'_> {
         if let Some(finished) = &finished {
             writes.iter_mut().for_each(|write| finished.revision().clone_into(&mut write.revision));
         }
-        self.store.complete_texts(writes, Vec::new()).await?;
+        held(self.tracker, async || self.store.complete_texts(writes.clone(), Vec::new()).await).await?;
         if let Some(finished) = finished {
             finished.publish().await?;
         }

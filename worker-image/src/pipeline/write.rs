@@ -8,14 +8,14 @@ use super::{
     in_hand::{Document, Settled},
     run::Run,
 };
-use crate::store::StoreError;
+use crate::{run::held, store::StoreError};
 
 impl Run<'_> {
     pub(super) async fn write(&self, mut settled: Receiver<Document<Settled>>) -> Result<(), StoreError> {
         while let Some(Document { ticket, content }) = settled.recv().await {
             match content {
                 Settled::Unchanged => {
-                    self.store.skip(ticket.item.document).await?;
+                    held(self.tracker, async || self.store.skip(ticket.item.document).await).await?;
                     self.tracker
                         .done(&Counts { items: ItemCounts { skipped: 1, ..Default::default() }, ..Default::default() });
                 }
@@ -28,12 +28,12 @@ impl Run<'_> {
                         cached: write.cached,
                         ..Default::default()
                     };
-                    self.store.complete(*write).await?;
+                    held(self.tracker, async || self.store.complete((*write).clone()).await).await?;
                     self.tracker.done(&counts);
                 }
                 Settled::Failed(failure) => {
                     let attempt = self.judge.judge(&ticket.item, failure, Timestamp::now());
-                    self.store.fail(attempt.clone()).await?;
+                    held(self.tracker, async || self.store.fail(attempt.clone()).await).await?;
                     let failure = attempt.describe(&ticket.item.name);
                     let (category, action) = (failure.category.as_str(), failure.action.as_str());
                     tracing::warn!(document = failure.item, category, action, "{}", failure.message);

@@ -36,7 +36,12 @@ pub(crate) async fn conclude(
         summary.dead_letters = dead_letters;
     }
     let mut ended = Ended::new(&run.run, &summary, result.as_ref().err());
-    ended.report.circuit = result.ok().flatten();
+    ended.report.circuit = match result {
+        Ok(circuit) => circuit,
+        // a write that was held in vain
+        Err(RunFailure::Store(_)) => tracker.progress().circuit,
+        Err(_) => None,
+    };
     ended
 }
 
