@@ -87,10 +87,12 @@ impl<'a> Run<'a> {
 
     async fn steps(&self) -> Result<(), RunFailure> {
         count_interrupted(&*self.store, &self.key, &self.judge).await?;
-        match self.task.mode {
+        match self.task.mode.clone() {
             Mode::Full if self.store.begin_full(&self.key).await? == Listing::Open => self.list().await?,
             Mode::Full => {}
             Mode::Retry { due_before } => self.store.begin_retry(&self.key, due_before).await?,
+            Mode::Again { failed_before, .. } => self.store.begin_retry(&self.key, failed_before).await?,
+            Mode::Archive { .. } => {}
         }
         self.tracker.load(&self.store.summary(&self.key).await?);
         self.tracker.phase(Phase::Working);

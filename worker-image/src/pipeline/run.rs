@@ -92,13 +92,18 @@ impl<'a> Run<'a> {
 
     async fn steps(&self) -> Result<(), RunFailure> {
         count_interrupted(&*self.store, &self.key, &self.judge).await?;
-        let partial = match self.task.mode {
+        let partial = match self.task.mode.clone() {
             Mode::Full if self.store.begin_full(&self.key).await? == Listing::Open => self.list().await?,
             Mode::Full => None,
             Mode::Retry { due_before } => {
                 self.store.begin_retry(&self.key, due_before).await?;
                 None
             }
+            Mode::Again { failed_before, .. } => {
+                self.store.begin_retry(&self.key, failed_before).await?;
+                None
+            }
+            Mode::Archive { .. } => None,
         };
         self.tracker.load(&self.store.summary(&self.key).await?);
         self.tracker.phase(Phase::Working);

@@ -120,6 +120,7 @@ impl Tracker {
             started: self.started,
             counts: state.counts.clone(),
             rate_limited_until: state.rate_limited_until,
+            circuit: None,
             recent_failures: state.recent_failures.iter().rev().cloned().collect(),
         }
     }

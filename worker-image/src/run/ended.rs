@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{CONTRACT_VERSION, ExitCode, Report, RunError},
+    contract::{CONTRACT_VERSION, DeadLetters, ExitCode, Report, RunError},
     failure::FailureCategory,
 };
 
@@ -49,6 +49,8 @@ impl Ended {
             error,
             counts: summary.counts.clone(),
             dry_run: None,
+            dead_letters: DeadLetters::default(),
+            circuit: None,
             next_retry_time: summary.next_retry,
             recent_failures: summary.recent_failures.clone(),
         };

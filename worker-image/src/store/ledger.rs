@@ -126,6 +126,7 @@ impl FailedAttempt {
             attempts,
             action: verdict.action,
             last_failure_time: time,
+            next_retry_time: verdict.next_attempt,
         }
     }
 }

@@ -286,6 +286,7 @@ fn failure(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<ItemFailure>>
         attempts: row.get(first + 5)?,
         action: FailureAction::from_name(&action).unwrap_or(FailureAction::Notify),
         last_failure_time: time(row.get(first + 7)?).unwrap_or(Timestamp::UNIX_EPOCH),
+        next_retry_time: None,
     }))
 }
 
