@@ -226,7 +226,7 @@ fn what_is_left_out_has_its_default() {
                 "maxItemsPerRequest": 256, "maxTokensPerRequest": 100_000, "maxTokensPerText": 8191,
                 "requestTimeoutSeconds": 60, "maxConcurrentRequests": 4,
             },
-            "truncate": false,
+            "truncate": false, "onModelChange": "Refuse",
         });
         assert_eq!(created["spec"]["embedding"], embedding);
     });

@@ -373,7 +373,7 @@ fn what_is_left_out_has_its_default() {
             "parsing": {"documentTimeoutSeconds": 120, "maxDocumentBytes": 67_108_864},
             "chunking": {"strategy": "Auto", "maxTokens": 256, "overlapTokens": 32},
             "embedding": {
-                "embedded": {"model": "all-MiniLM-L6-v2"}, "truncate": false,
+                "embedded": {"model": "all-MiniLM-L6-v2"}, "truncate": false, "onModelChange": "Refuse",
             },
             "store": {"embedded": {}},
             "parallelism": 1,
