@@ -141,6 +141,7 @@ async fn a_rebuild_that_breaks_off_changes_nothing_and_goes_on_later() {
 
     job.embedder = new;
     *job.embedder.before.lock().unwrap() = None;
+    job.embedder.down.store(false, Ordering::Relaxed);
     job.task.embedding.on_model_change = ModelChange::Rebuild;
     let ended = job.run_of_task("r4", Mode::Full).await;
     assert_eq!((ended.exit, ended.report.error), (ExitCode::Finished, None));
