@@ -67,6 +67,7 @@ classification!(parser: ParseError {
     ParseError::Encrypted { .. } = ParseError::Encrypted { format: text() } => InvalidInput, "DocumentEncrypted";
     ParseError::Damaged { .. } = ParseError::Damaged { format: text(), problem: text() } => InvalidInput, "DocumentDamaged";
     ParseError::Bomb { .. } = ParseError::Bomb { format: text(), problem: text() } => InvalidInput, "DecompressionBomb";
+    ParseError::TooDeep { .. } = ParseError::TooDeep { format: text(), problem: text() } => InvalidInput, "NestedTooDeeply";
     ParseError::TooMuchText { .. } = ParseError::TooMuchText { limit: 1 } => InvalidInput, "TooMuchText";
     ParseError::Timeout { .. } = ParseError::Timeout { seconds: 1 } => Timeout, "ParserTimeout";
     ParseError::OutOfMemory { .. } = ParseError::OutOfMemory { mebibytes: 1 } => ResourceExhausted, "ParserOutOfMemory";
@@ -76,6 +77,7 @@ classification!(parser: ParseError {
 
 classification!(chunker: ChunkError {
     ChunkError::Overlap { .. } = ChunkError::Overlap { overlap: 1, max_tokens: 1 } => Configuration, "InvalidChunking";
+    ChunkError::Grammar(_) = ChunkError::Grammar(text()) => Unknown, "GrammarUnusable";
     ChunkError::Tokenization(_) = ChunkError::Tokenization(text()) => InvalidInput, "TokenizationFailed";
 });
 
