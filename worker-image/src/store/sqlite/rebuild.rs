@@ -17,6 +17,8 @@ use super::{
 
 /// Chunks that have their vector of the next model; `chunks` may lose rows and gain others at any time.
 const CARRIED: &str = "carried_over";
+/// The chunks that have none.
+const LACKING: &str = "NOT EXISTS (SELECT 1 FROM carried_over WHERE chunk = chunks.id)";
 
 /// A rebuild in hand. Nobody else rebuilds the same collection meanwhile; runs of the model in use go on.
 pub struct SqliteRebuild {
@@ -92,9 +94,16 @@ fn left(connection: &mut Connection, limit: usize) -> Result<Vec<LeftChunk>, Sto
     if vectors::meta(connection, vectors::NEXT_MODEL)?.is_none() {
         return Ok(Vec::new());
     }
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT uuid, text FROM chunks WHERE NOT EXISTS (SELECT 1 FROM {CARRIED} WHERE chunk = chunks.id) LIMIT ?1"
-    ))?;
+    // behind the last one that has its vector first: only when there are no more is every chunk looked at, since ids of
+    // removed chunks are given to others
+    let behind = format!("id > (SELECT coalesce(max(chunk), 0) FROM {CARRIED})");
+    let found = lacking(connection, &behind, limit)?;
+    if found.is_empty() { lacking(connection, LACKING, limit) } else { Ok(found) }
+}
+
+fn lacking(connection: &Connection, matching: &str, limit: usize) -> Result<Vec<LeftChunk>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT uuid, text FROM chunks WHERE {matching} ORDER BY id LIMIT ?1"))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map([limit], |row| {
         Ok(LeftChunk { id: row.get::<_, String>(0)?.parse().unwrap_or_default(), text: row.get(1)? })
