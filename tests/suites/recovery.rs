@@ -116,7 +116,8 @@ fn a_server_that_fails_for_a_while_is_asked_again() {
         let late = Answer::Text("Volcanoes build islands.".to_owned());
         let flaky = server.serve("/flaky.txt", [Answer::Status(503), Answer::Status(500), late]);
         let gone = server.serve("/gone.txt", [Answer::Status(404)]);
-        let policy = json!({"backoffBaseSeconds": 1, "backoffCapSeconds": 2});
+        // long enough for the first wait to be seen before the second attempt is made
+        let policy = json!({"backoffBaseSeconds": 20, "backoffCapSeconds": 20});
         it.ingest("web", json!({"source": {"http": {"urls": [good, flaky, gone]}}, "failurePolicy": policy})).await;
         let pending = it.until_state("web", State::Recovering, "RetryPending").await.status.unwrap();
         assert!(pending.job.next_retry_time.is_some());
