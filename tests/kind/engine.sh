@@ -30,8 +30,12 @@ jq -n --arg dir "$dir" --argjson runtime "$runtime" '{
   "bridge": "none", "ipv6": false, "dns": ["127.0.0.1"], "dns-opts": ["timeout:1", "attempts:1"]
 } + $runtime' > "$dir/daemon.json"
 
-# What a killed engine left behind would stop the next one.
+# What a killed engine left behind would stop the next one. That goes for its containers' ends of the bridge too: a
+# process that dies late keeps its network, and answers in it at the address that the next node is given.
 rm -f "$dir/dockerd.pid" "$dir/docker.sock" "$dir/exec/containerd/containerd.pid"
+for port in /sys/class/net/"$NETWORK"/brif/*; do
+  [ ! -e "$port" ] || ip link delete "$(basename "$port")"
+done
 setsid nohup dockerd --config-file "$dir/daemon.json" > "$STATE/logs/dockerd.log" 2>&1 < /dev/null 9>&- &
 for _ in $(seq 150); do
   if DOCKER_HOST=unix://$dir/docker.sock docker info > /dev/null 2>&1; then exit 0; fi
