@@ -12,6 +12,20 @@ pub const OWNER_UID: &str = "workers.lexigram.dev/owner-uid";
 pub const OWNER_KIND: &str = "workers.lexigram.dev/owner-kind";
 /// Annotation with the name of that object: names may be longer than labels.
 pub const OWNER_NAME: &str = "workers.lexigram.dev/owner-name";
+/// Annotation of an object: a time, and with each new one its dead letters are tried again.
+pub const RETRY: &str = "workers.lexigram.dev/retry";
+/// Annotation beside [`RETRY`]: only these categories, separated by commas.
+pub const RETRY_CATEGORIES: &str = "workers.lexigram.dev/retry-categories";
+/// Annotation beside [`RETRY`]: only items of these names, separated by commas or as a JSON list.
+pub const RETRY_IDS: &str = "workers.lexigram.dev/retry-ids";
+/// Annotation of an object: a time, and with each new one its dead letters are given up.
+pub const ARCHIVE: &str = "workers.lexigram.dev/archive";
+/// Annotation beside [`ARCHIVE`]: only these categories.
+pub const ARCHIVE_CATEGORIES: &str = "workers.lexigram.dev/archive-categories";
+/// Annotation beside [`ARCHIVE`]: only items of these names.
+pub const ARCHIVE_IDS: &str = "workers.lexigram.dev/archive-ids";
+/// Annotation of a Job: a digest of the Secrets, ConfigMaps and claims that its object named when it was created.
+pub const REFERENCES: &str = "workers.lexigram.dev/references";
 /// Label of pods that mount a store's claim: they have to run on one node.
 pub const STORE_CLAIM_LABEL: &str = "workers.lexigram.dev/store-claim";
 /// The claim that holds the embedded stores of a namespace.
@@ -25,6 +39,16 @@ pub const BATCH_RUN_PREFIX: &str = "b";
 const MAX_NAME: usize = 63;
 /// Hexadecimal digits of the hash in a name that was cut.
 const HASH_DIGITS: usize = 8;
+/// Characters of an object's uid in the names of its runs in the ledger.
+const UID_CHARS: usize = 8;
+
+/// What a run is called in the ledger and in work specs, given its Job's name and its object's uid: an object that was
+/// deleted and made anew has Jobs of the same names, and must not find its runs ended already.
+#[must_use]
+pub fn ledger_run(job_name: &str, owner_uid: &str) -> String {
+    let incarnation: String = owner_uid.chars().take(UID_CHARS).collect();
+    format!("{job_name}.{incarnation}")
+}
 
 /// Which run of a job a Kubernetes Job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +114,12 @@ mod tests {
         assert_ne!(names[0], names[1]);
         assert!(names.iter().all(|name| name.len() <= MAX_NAME), "{names:?}");
         assert_eq!(RunNumber::parse(&names[0]), Some(RunNumber::Full(1)));
+    }
+
+    #[test]
+    fn an_object_made_anew_has_runs_of_its_own() {
+        let [old, new] = ["11111111-2222", "99999999-2222"].map(|uid| ledger_run("handbook-r1", uid));
+        assert_eq!((old.as_str(), new.as_str()), ("handbook-r1.11111111", "handbook-r1.99999999"));
     }
 
     #[test]

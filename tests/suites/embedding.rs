@@ -146,7 +146,8 @@ fn a_dry_run_counts_and_prices_without_embedding() {
         assert!(found.tokens > 0 && found.tokens < 60, "{found:?}");
         // a thousand a million: a thousandth each
         assert_eq!(status.estimated_cost.clone(), Some(format!("0.{:03}0", found.tokens)));
-        let named: Vec<&str> = status.job.failures.iter().map(|failure| failure.item.as_str()).collect();
+        let named: Vec<&str> =
+            status.job.dead_letters.as_ref().unwrap().recent.iter().map(|failure| failure.id.as_str()).collect();
         assert!(named.contains(&"line 3") && named.contains(&"line 4"), "{named:?}");
         assert_eq!(server.counts().requests, 0);
     });
@@ -164,9 +165,9 @@ fn bad_rows_name_their_line_and_the_rest_lands() {
         it.batches().apply("rows", json!({"input": input})).await;
         let batch = it.batches().until_true("rows", ConditionType::Complete).await;
         assert_eq!((counts(&batch), reason(&batch)), (texts(6, 2, 4, 0), "CompletedWithFailures"));
-        let failures = &batch.status.as_ref().unwrap().job.failures;
+        let failures = &batch.status.as_ref().unwrap().job.dead_letters.as_ref().unwrap().recent;
         for line in ["line 2", "line 3", "line 4", "line 6"] {
-            let failure = failures.iter().find(|failure| failure.item.starts_with(line)).expect(line);
+            let failure = failures.iter().find(|failure| failure.id.starts_with(line)).expect(line);
             assert_eq!((failure.category, failure.action), (FailureCategory::InvalidInput, FailureAction::Archive));
         }
         let found: BTreeSet<String> = it.search("rows", "birds", 9).await.into_iter().map(|hit| hit.document).collect();
@@ -211,7 +212,7 @@ fn in_a_storm_of_429_every_text_lands_and_no_attempt_is_lost() {
         assert!(message.contains("asked again at 20"), "{message}");
         let batch = it.batches().until_true("storm", ConditionType::Complete).await;
         assert_eq!((counts(&batch), reason(&batch)), (texts(1000, 1000, 0, 0), "Completed"));
-        assert_eq!(batch.status.unwrap().job.failures, vec![]);
+        assert_eq!(batch.status.unwrap().job.dead_letters.unwrap_or_default().recent, vec![]);
         let asked = server.counts();
         assert_eq!(asked.answered_texts, 1000, "{asked:?}");
         assert!(asked.statuses[&429] > 0, "{asked:?}");
@@ -254,8 +255,8 @@ fn a_poisoned_text_fails_alone() {
             .await;
         let batch = it.batches().until_true("poison", ConditionType::Complete).await;
         assert_eq!((counts(&batch), reason(&batch)), (texts(64, 63, 1, 0), "CompletedWithFailures"));
-        let failure = &batch.status.as_ref().unwrap().job.failures[0];
+        let failure = &batch.status.as_ref().unwrap().job.dead_letters.as_ref().unwrap().recent[0];
         assert_eq!((failure.category, failure.attempts), (FailureCategory::InvalidInput, 1));
-        assert!(failure.item.contains("t-17"), "{failure:?}");
+        assert!(failure.id.contains("t-17"), "{failure:?}");
     });
 }

@@ -2,9 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use lexigram_api::{
-    contract::ItemFailure,
     failure::{FailureAction, FailureCategory},
-    resource::{ConditionType, IngestionJob},
+    resource::{ConditionType, DeadLetter, IngestionJob},
 };
 use lexigram_tests::{Answer, FaultServer, condition_of, fixture, kubectl, sandbox};
 use serde_json::json;
@@ -13,8 +12,8 @@ fn files(files: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
     files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect()
 }
 
-fn failures(job: &IngestionJob) -> &[ItemFailure] {
-    &job.status.as_ref().unwrap().job.failures
+fn failures(job: &IngestionJob) -> &[DeadLetter] {
+    &job.status.as_ref().unwrap().job.dead_letters.as_ref().unwrap().recent
 }
 
 /// Done, failed, skipped and deleted documents.
@@ -85,7 +84,7 @@ fn bad_documents_fail_alone() {
         assert_eq!((counts(&job), reason(&job)), ([3, 5, 0, 0], "CompletedWithFailures"));
 
         let mut failed: Vec<_> = failures(&job).iter().collect();
-        failed.sort_by_key(|failure| &failure.item);
+        failed.sort_by_key(|failure| &failure.id);
         let expected = [
             ("bomb.docx", "DecompressionBomb", "unpacks to more than is allowed"),
             ("empty.txt", "DocumentEmpty", "the document is empty"),
@@ -95,7 +94,7 @@ fn bad_documents_fail_alone() {
         ];
         assert_eq!(failed.len(), expected.len());
         for (failure, (document, reason, message)) in failed.into_iter().zip(expected) {
-            assert_eq!((failure.item.as_str(), failure.reason.as_str()), (document, reason));
+            assert_eq!((failure.id.as_str(), failure.reason.as_str()), (document, reason));
             assert!(failure.message.contains(message), "{failure:?}");
             assert_eq!((failure.category, failure.action), (FailureCategory::InvalidInput, FailureAction::Archive));
             assert_eq!(failure.attempts, 1);
@@ -122,7 +121,7 @@ fn a_text_of_200_megabytes_is_refused_and_the_others_stay() {
         let job = it.until_true("web", ConditionType::Complete).await;
         assert_eq!((counts(&job), reason(&job)), ([1, 1, 0, 0], "CompletedWithFailures"));
         let failure = &failures(&job)[0];
-        assert_eq!((&failure.item, failure.category), (&huge, FailureCategory::InvalidInput));
+        assert_eq!((&failure.id, failure.category), (&huge, FailureCategory::InvalidInput));
         assert!(failure.message.contains("raise spec.parsing.maxDocumentBytes or split it"), "{failure:?}");
         assert_eq!(it.search("web", "birds at the lake", 5).await[0].document, small);
     });

@@ -99,7 +99,7 @@ fn refused_credentials_stall_the_job_and_say_what_to_check() {
         it.ingest("vault", json!({"source": {"http": {"urls": urls}}})).await;
         let job = it.until_true("vault", ConditionType::Stalled).await;
         assert_eq!(condition_of(&job, ConditionType::Stalled).unwrap().reason, "DeadLettersNotified");
-        let failures = &job.status.as_ref().unwrap().job.failures;
+        let failures = &job.status.as_ref().unwrap().job.dead_letters.as_ref().unwrap().recent;
         assert!(!failures.is_empty());
         for failure in failures {
             assert_eq!((failure.category, failure.action), (FailureCategory::Authentication, FailureAction::Notify));
@@ -120,8 +120,9 @@ fn a_server_that_fails_for_a_while_is_asked_again() {
         let policy = json!({"backoffBaseSeconds": 20, "backoffCapSeconds": 20});
         it.ingest("web", json!({"source": {"http": {"urls": [good, flaky, gone]}}, "failurePolicy": policy})).await;
         let pending = it.until_state("web", State::Recovering, "RetryPending").await.status.unwrap();
-        assert!(pending.job.next_retry_time.is_some());
-        let failure = pending.job.failures.iter().find(|failure| failure.item == flaky).unwrap();
+        assert!(pending.job.dead_letters.as_ref().unwrap().next_retry_time.is_some());
+        let failure =
+            pending.job.dead_letters.as_ref().unwrap().recent.iter().find(|failure| failure.id == flaky).unwrap();
         assert_eq!((failure.category, failure.attempts), (FailureCategory::Transient, 1));
         assert!(failure.message.contains("HTTP 503"), "{failure:?}");
 
@@ -130,7 +131,8 @@ fn a_server_that_fails_for_a_while_is_asked_again() {
         let status = job.status.unwrap();
         let documents = status.documents.unwrap();
         assert_eq!((documents.total, documents.done, documents.failed), (3, 2, 1), "{documents:?}");
-        let failed: Vec<_> = status.job.failures.iter().map(|failure| &failure.item).collect();
+        let failed: Vec<_> =
+            status.job.dead_letters.as_ref().unwrap().recent.iter().map(|failure| &failure.id).collect();
         assert_eq!(failed, [&gone]);
         assert_eq!(it.search("web", "how land rises from the sea", 1).await[0].document, flaky);
     });

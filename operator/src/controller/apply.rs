@@ -24,8 +24,19 @@ where
     Ok(api.get_metadata_opt(name).await?.is_some())
 }
 
-/// Creates a child, or finds the one that an earlier attempt has created.
-pub(super) async fn create<K>(client: &Client, child: &K, owner_uid: &str) -> Result<(), ControllerError>
+/// Which version of an object is there: another one after each change, and after it was deleted and made anew. Reads
+/// metadata only.
+pub(super) async fn version<K>(api: &Api<K>, name: &str) -> Result<Option<String>, ControllerError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let found = api.get_metadata_opt(name).await?;
+    Ok(found.map(|found| found.metadata.resource_version.unwrap_or_default()))
+}
+
+/// Creates a child, or finds the one that an earlier attempt, or another operator, has created; says whether it was not
+/// there.
+pub(super) async fn create<K>(client: &Client, child: &K, owner_uid: &str) -> Result<bool, ControllerError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
 {
@@ -34,7 +45,7 @@ where
     let name = child.name_any();
     let kind = || K::kind(&()).into_owned();
     if create_unless_there(&api, child).await? {
-        return Ok(());
+        return Ok(true);
     }
     match api.get_metadata_opt(&name).await? {
         Some(found) if found.metadata.deletion_timestamp.is_some() => {
@@ -43,7 +54,7 @@ where
         Some(found) => {
             let ours =
                 found.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid == owner_uid);
-            if ours { Ok(()) } else { Err(ControllerError::NameTaken { kind: kind(), name }) }
+            if ours { Ok(false) } else { Err(ControllerError::NameTaken { kind: kind(), name }) }
         }
         // it has gone since: the next pass creates it
         None => Err(ControllerError::BeingDeleted { kind: kind(), name }),

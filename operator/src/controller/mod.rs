@@ -8,6 +8,7 @@ mod error;
 mod events;
 pub mod ingestion_job;
 pub mod job;
+pub mod outcome;
 pub mod pods;
 pub mod runs;
 mod watch;

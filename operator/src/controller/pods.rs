@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
-use lexigram_api::contract::{ExitCode, Report};
+use lexigram_api::contract::Report;
+
+use super::outcome::{Cause, Hindrance};
 
 /// Name of the worker's container.
 pub const CONTAINER: &str = "worker";
@@ -42,47 +44,11 @@ pub struct Ended {
     pub report: Option<Report>,
 }
 
-/// What ended a worker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The process ended with that exit code.
-    Exited(i32),
-    /// It was told to stop, by a deletion or a drain, and has kept what it had done.
-    Interrupted,
-    /// The kernel killed it because it used more memory than its limit.
-    OutOfMemory,
-    /// The node put it out; the message says why.
-    Evicted(String),
-    /// The pod failed in another way: its reason and message.
-    Other(String),
-}
-
-impl Cause {
-    /// The cause as one constant CamelCase word.
-    #[must_use]
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::Exited(_) => "WorkerFailed",
-            Self::Interrupted => "WorkerInterrupted",
-            Self::OutOfMemory => "OOMKilled",
-            Self::Evicted(_) => "Evicted",
-            Self::Other(_) => "PodFailed",
-        }
-    }
-
-    /// The cause as half a sentence that follows "the worker".
-    #[must_use]
-    pub fn story(&self) -> String {
-        match self {
-            Self::Exited(code) => format!("ended with exit code {code}"),
-            Self::Interrupted => "was told to stop, and kept what it had done".to_owned(),
-            Self::OutOfMemory => {
-                "was killed because it used more memory than its limit (OOMKilled); raise spec.worker.resources.limits.memory"
-                    .to_owned()
-            }
-            Self::Evicted(message) => format!("was evicted from its node: {message}"),
-            Self::Other(message) => format!("failed: {message}"),
-        }
+impl Ended {
+    fn of_run(mut self, run: &str) -> Self {
+        // a worker that could not read its work spec does not know its name
+        self.report = self.report.filter(|report| report.run.is_empty() || report.run == run);
+        self
     }
 }
 
@@ -93,11 +59,13 @@ pub struct Workers {
     pub current: Worker,
     /// The newest pod that has ended.
     pub last_end: Option<Ended>,
+    /// Whether any of them ran out of memory.
+    pub out_of_memory: bool,
 }
 
-/// Looks at the pods of one run.
+/// Looks at the pods of one run, which the ledger knows by the name `run`: a report of another run counts for nothing.
 #[must_use]
-pub fn survey(pods: &[Arc<Pod>]) -> Workers {
+pub fn survey(pods: &[Arc<Pod>], run: &str) -> Workers {
     let mut pods: Vec<&Pod> = pods.iter().map(AsRef::as_ref).collect();
     pods.sort_by_key(|pod| {
         let created = pod.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
@@ -105,7 +73,8 @@ pub fn survey(pods: &[Arc<Pod>]) -> Workers {
     });
     Workers {
         current: pods.last().map_or(Worker::Absent, |pod| current(pod)),
-        last_end: pods.iter().rev().find_map(|pod| ended(pod)),
+        last_end: pods.iter().rev().find_map(|pod| ended(pod)).map(|end| end.of_run(run)),
+        out_of_memory: pods.iter().filter_map(|pod| ended(pod)).any(|end| end.cause == Cause::OutOfMemory),
     }
 }
 
@@ -129,10 +98,9 @@ fn scheduling_trouble(pod: &Pod) -> Option<Trouble> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let condition =
         conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
-    (condition.reason.as_deref() == Some("Unschedulable")).then(|| Trouble {
-        reason: "Unschedulable",
-        message: format!("no node takes the worker: {}", condition.message.as_deref().unwrap_or("no reason given")),
-        needs_help: false,
+    (condition.reason.as_deref() == Some("Unschedulable")).then(|| {
+        let said = condition.message.as_deref().unwrap_or("no reason given");
+        Hindrance::Unschedulable.trouble(format!("no node takes the worker: {said}"))
     })
 }
 
@@ -140,16 +108,13 @@ fn container_trouble(pod: &Pod) -> Option<Trouble> {
     let status = container(pod)?;
     let waiting = status.state.as_ref()?.waiting.as_ref()?;
     let said = waiting.message.as_deref().unwrap_or("no reason given");
-    let (reason, message) = match waiting.reason.as_deref()? {
-        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" => {
-            ("ImagePullFailed", format!("the worker's image {} cannot be pulled: {said}", status.image))
+    let hindrance = Hindrance::of_waiting(waiting.reason.as_deref()?)?;
+    Some(hindrance.trouble(match hindrance {
+        Hindrance::ImagePull => format!("the worker's image {} cannot be pulled: {said}", status.image),
+        Hindrance::CreateContainer | Hindrance::Unschedulable => {
+            format!("the worker's container cannot be created: {said}")
         }
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
-            ("CreateContainerFailed", format!("the worker's container cannot be created: {said}"))
-        }
-        _ => return None,
-    };
-    Some(Trouble { reason, message, needs_help: true })
+    }))
 }
 
 fn ended(pod: &Pod) -> Option<Ended> {
@@ -159,15 +124,18 @@ fn ended(pod: &Pod) -> Option<Ended> {
     if terminated.is_none() && !failed {
         return None;
     }
-    let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "no reason given".to_owned());
-    let cause = match (status.reason.as_deref(), terminated) {
-        (Some("Evicted"), _) => Cause::Evicted(said(&status.message)),
-        (_, Some(end)) if end.reason.as_deref() == Some("OOMKilled") => Cause::OutOfMemory,
-        (_, Some(end)) if end.exit_code == i32::from(ExitCode::Interrupted.code()) => Cause::Interrupted,
-        (_, Some(end)) => Cause::Exited(end.exit_code),
-        (Some(reason), None) => Cause::Other(format!("{reason}: {}", said(&status.message))),
-        (None, None) => Cause::Other(said(&status.message)),
-    };
+    let disruption = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True");
+    let message = disruption.and_then(|condition| condition.message.clone()).or_else(|| status.message.clone());
+    let cause = Cause::of(
+        status.reason.as_deref(),
+        disruption.and_then(|condition| condition.reason.as_deref()),
+        terminated.map(|end| (end.exit_code, end.reason.as_deref())),
+        message.unwrap_or_else(|| "no reason given".to_owned()),
+    );
     Some(Ended { cause, report: terminated.and_then(report) })
 }
 

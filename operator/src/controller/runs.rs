@@ -13,16 +13,29 @@ use lexigram_api::{
     failure::FailureCategory,
 };
 
-use super::pods::{self, Cause, Ended, Trouble, Worker, Workers};
-use crate::names::RunNumber;
+use super::{
+    job::recovery::{
+        again::DEADLINE,
+        request::{self, Request, Wish},
+    },
+    outcome::Cause,
+    pods::{self, Ended, Trouble, Worker, Workers},
+};
+use crate::names::{OWNER_UID, REFERENCES, RunNumber, ledger_run};
 
 /// One run of an object: a Kubernetes Job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// Name of the Kubernetes Job.
     pub job: String,
+    /// What it is called in the ledger, in progress and in reports.
+    pub ledger_run: String,
     /// Which run it is.
     pub number: RunNumber,
+    /// The request that it meets, if a person asked for it.
+    pub request: Option<Request>,
+    /// A digest of what the object named when the run was created.
+    pub references: Option<String>,
     /// When the Job was created.
     pub created: Timestamp,
     /// When it was last started.
@@ -67,14 +80,19 @@ impl Run {
     pub fn read(job: &Job, pods: &[Arc<Pod>]) -> Option<Self> {
         let name = job.name_any();
         let status = job.status.as_ref();
+        let ledger_run = ledger_run(&name, job.labels().get(OWNER_UID).map_or("", String::as_str));
+        let annotations = job.annotations();
         Some(Self {
             number: RunNumber::parse(&name)?,
+            request: Wish::ALL.into_iter().find_map(|wish| request::read(wish, annotations).ok()?),
+            references: annotations.get(REFERENCES).cloned(),
             created: job.creation_timestamp().map_or(Timestamp::MIN, |time| time.0),
             started: status.and_then(|status| status.start_time.as_ref()).map(|time| time.0),
             phase: phase(job),
-            workers: pods::survey(pods),
+            workers: pods::survey(pods, &ledger_run),
             progress: None,
             job: name,
+            ledger_run,
         })
     }
 
@@ -89,6 +107,17 @@ impl Run {
     pub fn finisher(&self) -> Option<&Ended> {
         let end = self.workers.last_end.as_ref()?;
         (self.workers.current == Worker::Ended && end.cause == Cause::Exited(0)).then_some(end)
+    }
+
+    /// Whether the run, or a document or text of it, ran out of memory.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        let exhausted = |category: FailureCategory| category == FailureCategory::ResourceExhausted;
+        let said = self.last_report().is_some_and(|report| {
+            report.error.as_ref().is_some_and(|error| exhausted(error.category))
+                || report.recent_failures.iter().any(|failure| exhausted(failure.category))
+        });
+        said || self.workers.out_of_memory
     }
 
     /// What keeps an active run from going on, or did so a moment ago.
@@ -110,10 +139,10 @@ impl Run {
     /// Why the run failed, given its Job's condition.
     #[must_use]
     pub fn failure(&self, reason: &str, message: &str) -> RunError {
-        if reason == "DeadlineExceeded" {
+        if reason == DEADLINE {
             return RunError {
                 category: FailureCategory::Timeout,
-                reason: "DeadlineExceeded".to_owned(),
+                reason: DEADLINE.to_owned(),
                 message:
                     "the run was active longer than spec.activeDeadlineSeconds and was stopped; what it stored stays"
                         .to_owned(),
@@ -122,13 +151,8 @@ impl Run {
         if let Some(error) = self.last_report().and_then(|report| report.error.clone()) {
             return error;
         }
-        let (category, reason) = match (reason, self.workers.last_end.as_ref().map(|end| &end.cause)) {
-            ("BackoffLimitExceeded", Some(Cause::OutOfMemory)) => {
-                (FailureCategory::ResourceExhausted, "BackoffLimitExceeded")
-            }
-            ("BackoffLimitExceeded", _) => (FailureCategory::Unknown, "BackoffLimitExceeded"),
-            _ => (FailureCategory::Unknown, "WorkerFailed"),
-        };
+        let category = self.workers.last_end.as_ref().map_or(FailureCategory::Unknown, |end| end.cause.category());
+        let reason = if reason == "BackoffLimitExceeded" { reason } else { "WorkerFailed" };
         RunError { category, reason: reason.to_owned(), message: format!("{}; {message}", self.story()) }
     }
 

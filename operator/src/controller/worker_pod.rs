@@ -12,8 +12,8 @@ use k8s_openapi::{
         core::v1::{
             Affinity, Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
             HTTPGetAction, LocalObjectReference, PersistentVolumeClaimVolumeSource, PodAffinity, PodAffinityTerm,
-            PodSecurityContext, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecretVolumeSource, SecurityContext,
-            Volume, VolumeMount,
+            PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
+            SecretVolumeSource, SecurityContext, Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{
@@ -125,6 +125,8 @@ pub struct Work<'a> {
     pub name: &'a str,
     /// What the user changes about pods.
     pub overrides: &'a WorkerOverrides,
+    /// Requests and limits of the worker's container.
+    pub resources: ResourceRequirements,
     /// Whether the namespace's store claim is mounted.
     pub store: bool,
     /// Other volumes.
@@ -215,7 +217,7 @@ fn pod(owner: &Owner, work: &Work<'_>, settings: &Settings) -> PodTemplateSpec {
                 seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..Default::default() }),
                 ..Default::default()
             }),
-            containers: vec![container(overrides, mounts, settings)],
+            containers: vec![container(&work.resources, mounts, settings)],
             volumes: Some(volumes),
             affinity: affinity(overrides.affinity.as_ref(), work.store),
             node_selector: Some(overrides.node_selector.clone()).filter(|selector| !selector.is_empty()),
@@ -230,7 +232,7 @@ fn pod(owner: &Owner, work: &Work<'_>, settings: &Settings) -> PodTemplateSpec {
     }
 }
 
-fn container(overrides: &WorkerOverrides, mounts: Vec<VolumeMount>, settings: &Settings) -> Container {
+fn container(resources: &ResourceRequirements, mounts: Vec<VolumeMount>, settings: &Settings) -> Container {
     let probe = |period: i32, failures: i32| Probe {
         http_get: Some(HTTPGetAction {
             path: Some("/healthz".to_owned()),
@@ -257,7 +259,7 @@ fn container(overrides: &WorkerOverrides, mounts: Vec<VolumeMount>, settings: &S
         }]),
         startup_probe: Some(probe(2, 150)),
         liveness_probe: Some(probe(20, 6)),
-        resources: Some(overrides.resources.clone().unwrap_or_else(|| settings.worker_resources.clone())),
+        resources: Some(resources.clone()),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),

@@ -80,6 +80,12 @@ pub struct FailurePolicy {
     #[schemars(range(min = 1, max = 1_000_000))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_retries_per_minute: Option<i32>,
+    /// By how much the worker's memory grows with each run in which it ran out, as a factor; 1 keeps it as it is.
+    #[schemars(range(min = 1, max = 10))]
+    pub memory_factor: i32,
+    /// The memory up to which it grows, for instance "8Gi". A worker that has more from the start keeps it.
+    #[schemars(length(max = 16), regex(pattern = r"^[1-9][0-9]{0,9}(Ki|Mi|Gi|Ti|k|M|G|T)?$"))]
+    pub memory_limit: String,
     /// How many archived items are kept, and for how long.
     pub archive: ArchivePolicy,
 }
@@ -94,6 +100,8 @@ impl Default for FailurePolicy {
             on_exhausted: None,
             rules: Vec::new(),
             max_retries_per_minute: None,
+            memory_factor: 2,
+            memory_limit: "4Gi".to_owned(),
             archive: ArchivePolicy::default(),
         }
     }

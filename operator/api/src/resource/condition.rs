@@ -19,6 +19,8 @@ pub enum ConditionType {
     Reconciling,
     /// kstatus: something has to change outside before work can go on.
     Stalled,
+    /// What an annotation asks for is, or was, done.
+    RequestAccepted,
 }
 
 impl ConditionType {
@@ -31,6 +33,7 @@ impl ConditionType {
             Self::Suspended => "Suspended",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
+            Self::RequestAccepted => "RequestAccepted",
         }
     }
 }

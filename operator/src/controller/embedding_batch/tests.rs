@@ -84,7 +84,7 @@ fn the_job_of_a_batch_with_everything() {
         }},
     }));
     let owner = owner(&batch).unwrap();
-    assert_yaml_snapshot!(build::job(&batch, &owner, "reviews-br1", &settings()));
+    assert_yaml_snapshot!(build::job(&batch, &owner, "reviews-br1", &build::Circumstances::default(), &settings()));
     assert_yaml_snapshot!(build::work_spec(&batch, &owner, "reviews-br1", &Take::Everything));
 }
 

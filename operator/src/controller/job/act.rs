@@ -7,8 +7,10 @@ use k8s_openapi::{
 use kube::{Api, ResourceExt};
 
 use super::{
-    Context, build,
+    Context,
+    build::{self, Circumstances},
     kind::JobKind,
+    observe::Observation,
     plan::{Halt, Launch, Plan, Start, Take},
 };
 use crate::{
@@ -16,20 +18,26 @@ use crate::{
     names::STORE_CLAIM,
 };
 
-/// Makes in the cluster what the plan says.
+/// Makes in the cluster what the plan says. Says whether a run was begun that nobody had begun before.
 pub(super) async fn act<K: JobKind>(
     context: &Context<K>,
     job: &K,
     namespace: &str,
+    seen: &Observation,
     plan: &Plan,
-) -> Result<(), ControllerError> {
+) -> Result<bool, ControllerError> {
     let client = &context.shared.client;
     let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);
     match plan {
-        Plan::Start(Start { number, how: Launch::Create(take) }) => {
-            start(context, job, &number.job_name(&job.name_any(), K::RUN_PREFIX), take).await
+        Plan::Start(Start { number, how: Launch::Create(take), request }) => {
+            let circumstances = Circumstances {
+                request: request.as_ref(),
+                references: seen.references.as_deref(),
+                exhausted: seen.exhausted(),
+            };
+            return start(context, job, &number.job_name(&job.name_any(), K::RUN_PREFIX), take, &circumstances).await;
         }
-        Plan::Start(Start { number, how: Launch::Resume }) => {
+        Plan::Start(Start { number, how: Launch::Resume, .. }) => {
             apply::set_suspend(&jobs, &number.job_name(&job.name_any(), K::RUN_PREFIX), false).await
         }
         Plan::Suspended { halt: Some(Halt::Suspend(name)), .. } => apply::set_suspend(&jobs, name, true).await,
@@ -49,13 +57,21 @@ pub(super) async fn act<K: JobKind>(
         | Plan::Running { .. }
         | Plan::AwaitingReport
         | Plan::RetryPending { .. }
+        | Plan::RunRetryPending { .. }
         | Plan::DeadLetters { .. }
         | Plan::Completed { .. }
         | Plan::Failed(_) => Ok(()),
     }
+    .map(|()| false)
 }
 
-async fn start<K: JobKind>(context: &Context<K>, job: &K, run: &str, take: &Take) -> Result<(), ControllerError> {
+async fn start<K: JobKind>(
+    context: &Context<K>,
+    job: &K,
+    run: &str,
+    take: &Take,
+    circumstances: &Circumstances<'_>,
+) -> Result<bool, ControllerError> {
     let (client, settings) = (&context.shared.client, &context.shared.settings);
     let owner = owner(job)?;
     if job.options().store.embedded.is_some() {
@@ -65,8 +81,8 @@ async fn start<K: JobKind>(context: &Context<K>, job: &K, run: &str, take: &Take
         }
     }
     let work_spec = build::work_spec(job, &owner, run, take);
-    apply::create(client, &build::config_map(&owner, &work_spec)?, &owner.uid).await?;
-    apply::create(client, &build::job(job, &owner, run, settings), &owner.uid).await
+    apply::create(client, &build::config_map(&owner, run, &work_spec)?, &owner.uid).await?;
+    apply::create(client, &build::job(job, &owner, run, circumstances, settings), &owner.uid).await
 }
 
 /// What children need to know of the job.

@@ -9,10 +9,15 @@ use k8s_openapi::{
 };
 use lexigram_api::contract::{CONTRACT_VERSION, Mode, STORE_PATH, StoreLocation, Task, WORK_SPEC_PATH, WorkSpec};
 
-use super::{kind::JobKind, plan::Take, provider};
+use super::{
+    kind::JobKind,
+    plan::Take,
+    provider,
+    recovery::{memory, request::Request},
+};
 use crate::{
     controller::worker_pod::{self, Owner, Work},
-    names::{MANAGED_BY, OPERATOR, STORE_CLAIM},
+    names::{MANAGED_BY, OPERATOR, REFERENCES, STORE_CLAIM, ledger_run},
     settings::Settings,
 };
 
@@ -26,8 +31,14 @@ pub fn work_spec<K: JobKind>(job: &K, owner: &Owner, run: &str, take: &Take) -> 
         Take::Nothing => Task::Stub,
         Take::Everything => job.task(owner, Mode::Full),
         Take::Due(due_before) => job.task(owner, Mode::Retry { due_before: *due_before }),
+        Take::Again(selection, failed_before) => {
+            job.task(owner, Mode::Again { selection: selection.clone(), failed_before: *failed_before })
+        }
+        Take::GiveUp(selection, failed_before) => {
+            job.task(owner, Mode::Archive { selection: selection.clone(), failed_before: *failed_before })
+        }
     };
-    WorkSpec { contract_version: CONTRACT_VERSION.to_owned(), run: run.to_owned(), task }
+    WorkSpec { contract_version: CONTRACT_VERSION.to_owned(), run: ledger_run(run, &owner.uid), task }
 }
 
 /// The file `name` of the namespace's embedded stores.
@@ -36,35 +47,58 @@ pub fn store(name: &str) -> StoreLocation {
     StoreLocation::Sqlite { path: format!("{STORE_PATH}/{name}.db"), cache: Some(format!("{STORE_PATH}/{CACHE}")) }
 }
 
-/// The ConfigMap that carries a work spec; it cannot change while pods of the run read it.
+/// The ConfigMap that carries the work spec of a run; it cannot change while pods of the run read it.
 ///
 /// # Errors
 /// Only if the JSON serialiser fails, which the type gives it no cause for.
-pub fn config_map(owner: &Owner, work_spec: &WorkSpec) -> Result<ConfigMap, serde_json::Error> {
+pub fn config_map(owner: &Owner, run: &str, work_spec: &WorkSpec) -> Result<ConfigMap, serde_json::Error> {
     let file = WORK_SPEC_PATH.rsplit('/').next().unwrap_or(WORK_SPEC_PATH);
     Ok(ConfigMap {
-        metadata: owner.metadata(&work_spec.run),
+        metadata: owner.metadata(run),
         data: Some([(file.to_owned(), serde_json::to_string_pretty(work_spec)?)].into()),
         immutable: Some(true),
         ..Default::default()
     })
 }
 
+/// What the Job of a run depends on besides its object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Circumstances<'a> {
+    /// The request that the run meets.
+    pub request: Option<&'a Request>,
+    /// A digest of what the object names.
+    pub references: Option<&'a str>,
+    /// Runs before this one in which memory ran out.
+    pub exhausted: u32,
+}
+
 /// The Job of one run.
 #[must_use]
-pub fn job<K: JobKind>(job: &K, owner: &Owner, run: &str, settings: &Settings) -> Job {
+pub fn job<K: JobKind>(
+    job: &K,
+    owner: &Owner,
+    run: &str,
+    circumstances: &Circumstances<'_>,
+    settings: &Settings,
+) -> Job {
     let options = job.options();
+    let resources = options.worker.resources.as_ref().unwrap_or(&settings.worker_resources);
     let mut mounts = job.mounts();
     mounts.extend(provider::mounts(&options.embedding));
     let work = Work {
         name: run,
         overrides: &options.worker,
+        resources: memory::raised(resources, &options.failure_policy, circumstances.exhausted),
         store: options.store.embedded.is_some(),
         mounts,
         deadline_seconds: options.active_deadline_seconds,
         queue_name: options.queue_name.as_deref(),
     };
-    worker_pod::job(owner, &work, settings)
+    let mut built = worker_pod::job(owner, &work, settings);
+    let annotations = built.metadata.annotations.get_or_insert_default();
+    annotations.extend(circumstances.request.into_iter().flat_map(|request| request.annotations.clone()));
+    annotations.extend(circumstances.references.map(|digest| (REFERENCES.to_owned(), digest.to_owned())));
+    built
 }
 
 /// The claim with the embedded stores of a namespace. It has no owner: nothing deletes it but a person.

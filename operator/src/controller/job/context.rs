@@ -36,7 +36,7 @@ impl<K: JobKind> Context<K> {
         let seed = || async {
             tokio::join!(self.objects.ready(), self.jobs.ready(), self.pods.ready());
             for job in
-                self.objects.all().filter(|job| !plan::is_over(job.as_ref()) && job.options().queue_name.is_none())
+                self.objects.all().filter(|job| !plan::has_ended(job.as_ref()) && job.options().queue_name.is_none())
             {
                 let Ok(key) = key(job.as_ref()) else { continue };
                 let runs = Observation::of(observe::runs(self, &job, &key.0)).runs;

@@ -9,6 +9,7 @@ pub mod kind;
 pub mod observe;
 pub mod plan;
 pub mod provider;
+pub mod recovery;
 pub mod references;
 pub mod status;
 pub mod summary;
@@ -23,7 +24,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
@@ -42,6 +43,7 @@ use self::{
     context::{Context, key},
     kind::{JobKind, status_of},
     plan::{Demand, Plan},
+    recovery::sweep::sweep_at,
 };
 use super::{
     ControllerError, Shared,
@@ -50,6 +52,7 @@ use super::{
     worker_client::WorkerClient,
 };
 use crate::{
+    config::AiWorkers,
     names::OPERATOR,
     queue::{Key, Queue},
 };
@@ -71,7 +74,7 @@ pub(super) async fn run<K: JobKind>(shared: Shared, shutdown: CancellationToken)
         let (pod_store, owners_of_pods) = watch::children::<Pod, K>(&shared.client, scope.as_deref());
         let store = object_store.clone();
         let waiting = watch::changes(movements.clone()).flat_map(move |()| {
-            let open = store.state().into_iter().filter(|job| !plan::is_over(job.as_ref()));
+            let open = store.state().into_iter().filter(|job| !plan::has_ended(job.as_ref()));
             stream::iter(open.map(|job| ObjectRef::from_obj(job.as_ref())).collect::<Vec<_>>())
         });
         controllers.push(
@@ -126,7 +129,7 @@ async fn pass<K: JobKind>(job: &K, context: &Context<K>, now: Timestamp) -> Resu
     let config = context.shared.config.borrow().clone();
     let seen = observe::observe(context, job, &key.0).await;
     let plan = context.admit(job, &key, plan::plan(job, &seen, &config, now), K::concurrency(&config));
-    let applied = act::act(context, job, &key.0, &plan).await;
+    let applied = act::act(context, job, &key.0, &seen, &plan).await;
     if let Err(error) = &applied {
         tracing::debug!(job = key.1, namespace = key.0, %error, "a step failed");
         if plan.demand(job.options().queue_name.is_some()) == Demand::Request {
@@ -140,7 +143,7 @@ async fn pass<K: JobKind>(job: &K, context: &Context<K>, now: Timestamp) -> Resu
         tell(context, job, &key, project).await?;
     }
     applied?;
-    Ok(next(&plan, now))
+    Ok(next(job, &plan, &config, now))
 }
 
 /// Writes the status that the object should have, if it differs, and the event of the transition.
@@ -156,7 +159,7 @@ async fn tell<K: JobKind>(
             // the cache was behind: what has been done is told all the same, unless the plan was made for another spec
             let fresh = api.get(name).await?;
             let same = fresh.uid() == job.uid() && fresh.meta().generation == job.meta().generation;
-            if !same || plan::is_over(&fresh) {
+            if !same || (plan::has_ended(&fresh) && !plan::has_ended(job)) {
                 return Err(error);
             }
             write_status(context, &api, &fresh, &project(&fresh)).await
@@ -189,7 +192,7 @@ async fn write_status<K: JobKind>(
 }
 
 /// When to look again, if nothing changes before.
-fn next(plan: &Plan, now: Timestamp) -> Action {
+fn next<K: JobKind>(job: &K, plan: &Plan, config: &AiWorkers, now: Timestamp) -> Action {
     let at = |time: Timestamp| {
         let wait = u64::try_from(time.duration_since(now).as_secs()).unwrap_or(0);
         Action::requeue(Duration::from_secs(wait.max(1)))
@@ -198,7 +201,14 @@ fn next(plan: &Plan, now: Timestamp) -> Action {
         Plan::Start(_) | Plan::Running { .. } => Action::requeue(PROGRESS_INTERVAL),
         Plan::AwaitingReport => Action::requeue(Duration::from_secs(1)),
         Plan::Blocked(_) => Action::requeue(RETRY_INTERVAL),
-        Plan::RetryPending { at: time, .. } | Plan::Finished { expires: Some(time) } => at(*time),
+        Plan::RetryPending { at: time, .. } | Plan::RunRetryPending { at: time, .. } => at(*time),
+        // what a job names is looked at again with each sweep, where another Secret may help it
+        Plan::Finished { expires } if plan::waits_for_change(job) => {
+            let sweep = sweep_at(now + SignedDuration::from_secs(1), config.dlq_check_interval);
+            at(expires.map_or(sweep, |expires| expires.min(sweep)))
+        }
+        Plan::DeadLetters { .. } => at(sweep_at(now + SignedDuration::from_secs(1), config.dlq_check_interval)),
+        Plan::Finished { expires: Some(time) } => at(*time),
         // the recorded end brings the next reconcile, which knows of the TTL
         Plan::Completed { .. } | Plan::Failed(_) | Plan::Finished { expires: None } => Action::await_change(),
         Plan::Deleting { .. }
@@ -207,8 +217,7 @@ fn next(plan: &Plan, now: Timestamp) -> Action {
         | Plan::Suspended { .. }
         | Plan::Disabled
         | Plan::Queued { .. }
-        | Plan::AwaitingAdmission
-        | Plan::DeadLetters { .. } => Action::await_change(),
+        | Plan::AwaitingAdmission => Action::await_change(),
     }
 }
 

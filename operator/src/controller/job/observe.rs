@@ -24,12 +24,14 @@ const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 /// What was seen.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
+    /// Runs before those that count, oldest first.
+    pub earlier: Vec<Run>,
     /// The newest full run and the retries that followed it, in this order.
     pub runs: Vec<Run>,
-    /// Retries made so far, those before the newest full run included.
-    pub retries: u32,
     /// What stands against a start.
     pub obstacle: Option<Obstacle>,
+    /// A digest of what the spec names, where that was looked at.
+    pub references: Option<String>,
 }
 
 /// What stands against a start.
@@ -50,16 +52,58 @@ impl Observation {
     /// Takes the runs that count: the newest full one and what came after it.
     #[must_use]
     pub fn of(mut runs: Vec<Run>) -> Self {
-        let retries = runs.iter().filter_map(|run| match run.number {
-            RunNumber::Retry(number) => Some(number),
-            RunNumber::Full(_) => None,
-        });
-        let retries = retries.max().unwrap_or(0);
         runs.sort_by_key(|run| (run.created, run.number));
         let newest = runs.iter().rposition(|run| matches!(run.number, RunNumber::Full(_)));
         // without its full run a retry says nothing about the whole
-        let runs = newest.map(|newest| runs.split_off(newest)).unwrap_or_default();
-        Self { runs, retries, obstacle: None }
+        let counting = newest.map(|newest| runs.split_off(newest)).unwrap_or_default();
+        Self { earlier: runs, runs: counting, ..Default::default() }
+    }
+
+    /// Every run that there is, oldest first.
+    pub fn all(&self) -> impl DoubleEndedIterator<Item = &Run> {
+        self.earlier.iter().chain(&self.runs)
+    }
+
+    /// The number after that of any full run.
+    #[must_use]
+    pub fn next_full(&self) -> RunNumber {
+        let number = |run: &Run| match run.number {
+            RunNumber::Full(number) => Some(number),
+            RunNumber::Retry(_) => None,
+        };
+        RunNumber::Full(self.all().filter_map(number).max().unwrap_or(0) + 1)
+    }
+
+    /// The number after that of any retry.
+    #[must_use]
+    pub fn next_retry(&self) -> RunNumber {
+        let number = |run: &Run| match run.number {
+            RunNumber::Retry(number) => Some(number),
+            RunNumber::Full(_) => None,
+        };
+        RunNumber::Retry(self.all().filter_map(number).max().unwrap_or(0) + 1)
+    }
+
+    /// Runs that have failed since the last one that came to its end, and since a person last asked for one.
+    #[must_use]
+    pub fn failed_in_a_row(&self) -> u32 {
+        let mut failed = 0;
+        for run in self.all().rev() {
+            if !matches!(run.phase, RunPhase::Failed { .. }) {
+                break;
+            }
+            failed += 1;
+            if run.request.is_some() {
+                break;
+            }
+        }
+        failed
+    }
+
+    /// Runs in which memory ran out.
+    #[must_use]
+    pub fn exhausted(&self) -> u32 {
+        u32::try_from(self.all().filter(|run| run.is_exhausted()).count()).unwrap_or(u32::MAX)
     }
 
     /// What the runs add up to, by their reports and the live progress of the newest; nothing if the full run has
@@ -75,7 +119,7 @@ impl Observation {
 /// Reads everything that the plan for `job` depends on.
 pub(super) async fn observe<K: JobKind>(context: &Context<K>, job: &K, namespace: &str) -> Observation {
     let mut seen = Observation::of(runs(context, job, namespace));
-    if plan::is_over(job) {
+    if plan::is_over(job, &seen) && !plan::may_come_back(job, &seen) {
         return seen;
     }
     match seen.runs.last_mut() {
@@ -83,11 +127,14 @@ pub(super) async fn observe<K: JobKind>(context: &Context<K>, job: &K, namespace
             if let Worker::Running(Some(address)) = &run.workers.current {
                 let progress = context.workers.progress(address).await;
                 // an address may have been given to another pod since
-                run.progress = progress.filter(|progress| progress.run == run.job);
+                run.progress = progress.filter(|progress| progress.run == run.ledger_run);
             }
         }
         // only what may be started depends on it
-        _ => seen.obstacle = obstacle(&context.shared.client, namespace, job).await,
+        _ => match look(&context.shared.client, namespace, job).await {
+            Ok(digest) => seen.references = digest,
+            Err(obstacle) => seen.obstacle = Some(obstacle),
+        },
     }
     seen
 }
@@ -106,14 +153,16 @@ pub(super) fn runs<K: JobKind>(context: &Context<K>, job: &K, namespace: &str) -
     alive.filter_map(|child| Run::read(child, &pods_of(&child.name_any()))).collect()
 }
 
-async fn obstacle<K: JobKind>(client: &Client, namespace: &str, job: &K) -> Option<Obstacle> {
+/// Looks for what the spec names: a digest of it, or what is missing.
+async fn look<K: JobKind>(client: &Client, namespace: &str, job: &K) -> Result<Option<String>, Obstacle> {
     let all = references::of_options(job.options()).into_iter().chain(job.references());
+    let mut versions = Vec::new();
     for reference in all {
-        match references::exists(client, namespace, &reference).await {
-            Ok(true) => {}
-            Ok(false) => return Some(Obstacle::Missing(reference)),
-            Err(error) => return Some(Obstacle::Unknown { reason: error.reason(), message: error.to_string() }),
+        match references::version(client, namespace, &reference).await {
+            Ok(Some(version)) => versions.push(version),
+            Ok(None) => return Err(Obstacle::Missing(reference)),
+            Err(error) => return Err(Obstacle::Unknown { reason: error.reason(), message: error.to_string() }),
         }
     }
-    None
+    Ok((!versions.is_empty()).then(|| references::digest(&versions)))
 }

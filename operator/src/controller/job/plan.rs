@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 use lexigram_api::{
-    contract::RunError,
+    contract::{CategoryCount, FailureCounts, RunError, Selection},
     failure::FailureCategory,
     resource::{ConditionType, is_true},
 };
@@ -11,6 +11,11 @@ use lexigram_api::{
 use super::{
     kind::{JobKind, status_of},
     observe::{Observation, Obstacle},
+    recovery::{
+        again, comeback,
+        request::{Request, Wish},
+        sweep,
+    },
     validate::{self, Invalid},
 };
 use crate::{
@@ -23,7 +28,7 @@ use crate::{
 };
 
 /// Full runs that are made for want of a report before the job fails.
-const MAX_FULL_RUNS: u32 = 3;
+const MAX_FULL_RUNS: usize = 3;
 /// How long the pods of a finished Job are waited for, in seconds: the two caches move apart by moments only.
 const REPORT_GRACE_SECONDS: i64 = 15;
 
@@ -80,6 +85,15 @@ pub enum Plan {
         /// How many there are.
         retrying: i32,
     },
+    /// The run failed as a whole, in a way that may pass.
+    RunRetryPending {
+        /// When it is made again.
+        at: Timestamp,
+        /// Attempts made so far.
+        attempts: u32,
+        /// Why it failed.
+        error: RunError,
+    },
     /// Failed items wait for a person.
     DeadLetters {
         /// How many there are.
@@ -110,6 +124,8 @@ pub struct Start {
     pub number: RunNumber,
     /// How.
     pub how: Launch,
+    /// The request that it meets, if a person asked for it.
+    pub request: Option<Request>,
 }
 
 /// How a run is started.
@@ -128,6 +144,10 @@ pub enum Take {
     Everything,
     /// Failed ones that were due at that time.
     Due(Timestamp),
+    /// Dead letters that a person means, and that failed at that time or before: each begins anew.
+    Again(Selection, Timestamp),
+    /// Dead letters that a person gives up, and that failed at that time or before.
+    GiveUp(Selection, Timestamp),
     /// None: `ai_workers.stub`.
     Nothing,
 }
@@ -164,6 +184,7 @@ impl Plan {
             | Self::AwaitingAdmission
             | Self::AwaitingReport
             | Self::RetryPending { .. }
+            | Self::RunRetryPending { .. }
             | Self::DeadLetters { .. }
             | Self::Completed { .. }
             | Self::Failed(_) => Demand::None,
@@ -178,16 +199,22 @@ pub fn plan<K: JobKind>(job: &K, seen: &Observation, config: &AiWorkers, now: Ti
         let at_work = [RunPhase::Active, RunPhase::Suspended { stopping: true }];
         return Plan::Deleting { stopping: seen.runs.last().is_some_and(|run| at_work.contains(&run.phase)) };
     }
-    if let Some(ended) = recorded_end(job) {
+    if let Some(ended) = recorded_end(job).filter(|_| !is_reopened(job, seen)) {
         let ttl = job.options().ttl_seconds_after_finished;
         let expires = ttl.and_then(|ttl| ended.checked_add(jiff::SignedDuration::from_secs(ttl.into())).ok());
-        return if expires.is_some_and(|expires| expires <= now) { Plan::Expired } else { Plan::Finished { expires } };
+        if expires.is_some_and(|expires| expires <= now) {
+            return Plan::Expired;
+        }
+        return match back(job, seen, now).map(|start| begin(job, seen, config, start)) {
+            Some(plan @ (Plan::Start(_) | Plan::Blocked(_))) => plan,
+            _ => Plan::Finished { expires },
+        };
     }
     if let Err(invalid) = validate::options(job.options()).and_then(|()| job.validate()) {
         return Plan::Invalid(invalid);
     }
     let Some(run) = seen.runs.last() else {
-        return start(job, seen, config, RunNumber::Full(1), Launch::Create(Take::Everything));
+        return begin(job, seen, config, create(seen.next_full(), Take::Everything));
     };
     match &run.phase {
         RunPhase::Active if job.options().suspend => Plan::Suspended { halt: Some(halt(job, run)), stopping: true },
@@ -197,16 +224,40 @@ pub fn plan<K: JobKind>(job: &K, seen: &Observation, config: &AiWorkers, now: Ti
             Plan::Suspended { halt, stopping: *stopping }
         }
         RunPhase::Suspended { .. } if job.options().queue_name.is_some() => Plan::AwaitingAdmission,
-        RunPhase::Suspended { .. } => start(job, seen, config, run.number, Launch::Resume),
-        RunPhase::Failed { reason, message, .. } => Plan::Failed(run.failure(reason, message)),
+        RunPhase::Suspended { .. } => {
+            begin(job, seen, config, Start { number: run.number, how: Launch::Resume, request: None })
+        }
+        RunPhase::Failed { at, reason, message } => {
+            failed(job, seen, config, now, run, &run.failure(reason, message), *at)
+        }
         RunPhase::Succeeded { at } => after(job, seen, config, now, run, *at),
     }
 }
 
-/// Whether nothing is left to be done for the job but to go.
+/// Whether status says that the job has come to its end, or the object is going.
 #[must_use]
-pub fn is_over<K: JobKind>(job: &K) -> bool {
+pub fn has_ended<K: JobKind>(job: &K) -> bool {
     job.meta().deletion_timestamp.is_some() || recorded_end(job).is_some()
+}
+
+/// As [`has_ended`], unless a run was started since.
+#[must_use]
+pub fn is_over<K: JobKind>(job: &K, seen: &Observation) -> bool {
+    has_ended(job) && !is_reopened(job, seen)
+}
+
+/// Whether a job that is over may go on after all, for which more has to be looked at.
+#[must_use]
+pub fn may_come_back<K: JobKind>(job: &K, seen: &Observation) -> bool {
+    job.meta().deletion_timestamp.is_none()
+        && (waits_for_change(job) || comeback::wanted(job, seen).is_ok_and(|request| request.is_some()))
+}
+
+/// Whether the job failed for want of a good Secret or ConfigMap.
+#[must_use]
+pub fn waits_for_change<K: JobKind>(job: &K) -> bool {
+    let holds = |kind| status_of(job).is_some_and(|status| is_true(&status.conditions, kind));
+    holds(ConditionType::Failed) && holds(ConditionType::Stalled)
 }
 
 /// When the job ended, if its status says that it did. As with a Kubernetes Job this is a fact and not a guess: what
@@ -218,6 +269,18 @@ fn recorded_end<K: JobKind>(job: &K) -> Option<Timestamp> {
     ended.then_some(at)
 }
 
+/// Whether there is a newer run than the one that the recorded end is that of. Told by their names, not by clocks.
+fn is_reopened<K: JobKind>(job: &K, seen: &Observation) -> bool {
+    let latest = status_of(job).and_then(|status| status.latest_run.as_deref());
+    let (Some(latest), Some(newest)) = (latest, seen.runs.last()) else { return false };
+    let follows = match (RunNumber::parse(latest), newest.number) {
+        (Some(RunNumber::Full(latest)), RunNumber::Full(newest))
+        | (Some(RunNumber::Retry(latest)), RunNumber::Retry(newest)) => newest > latest,
+        _ => false,
+    };
+    newest.job != latest && (follows || seen.all().any(|run| run.job == latest))
+}
+
 fn halt<K: JobKind>(job: &K, run: &Run) -> Halt {
     match job.options().queue_name {
         Some(_) => Halt::Delete(run.job.clone()),
@@ -225,8 +288,12 @@ fn halt<K: JobKind>(job: &K, run: &Run) -> Halt {
     }
 }
 
+fn create(number: RunNumber, take: Take) -> Start {
+    Start { number, how: Launch::Create(take), request: None }
+}
+
 /// Starts a run unless something stands against it.
-fn start<K: JobKind>(job: &K, seen: &Observation, config: &AiWorkers, number: RunNumber, how: Launch) -> Plan {
+fn begin<K: JobKind>(job: &K, seen: &Observation, config: &AiWorkers, start: Start) -> Plan {
     if job.options().suspend {
         return Plan::Suspended { halt: None, stopping: false };
     }
@@ -236,11 +303,83 @@ fn start<K: JobKind>(job: &K, seen: &Observation, config: &AiWorkers, number: Ru
     if let Some(obstacle) = &seen.obstacle {
         return Plan::Blocked(obstacle.clone());
     }
-    let how = match how {
+    let how = match start.how {
         Launch::Create(_) if config.stub => Launch::Create(Take::Nothing),
         how => how,
     };
-    Plan::Start(Start { number, how })
+    Plan::Start(Start { how, ..start })
+}
+
+/// The run with which a job comes back that has nothing to do by itself: a person asks, or what it names has changed.
+fn back<K: JobKind>(job: &K, seen: &Observation, now: Timestamp) -> Option<Start> {
+    let whole = seen
+        .runs
+        .last()
+        .is_none_or(|run| matches!((&run.phase, run.number), (RunPhase::Failed { .. }, RunNumber::Full(_))));
+    if let Some(request) = comeback::wanted(job, seen).ok().flatten() {
+        let start = match request.wish {
+            Wish::Retry if whole => create(seen.next_full(), Take::Everything),
+            Wish::Retry => create(seen.next_retry(), Take::Again(request.selection.clone(), now)),
+            // nothing can be given up before there is a list of what failed
+            Wish::Archive if whole => return None,
+            Wish::Archive => create(seen.next_retry(), Take::GiveUp(request.selection.clone(), now)),
+        };
+        return Some(Start { request: Some(request), ..start });
+    }
+    if !comeback::is_mended(seen) {
+        return None;
+    }
+    let run = seen.runs.last()?;
+    match &run.phase {
+        RunPhase::Failed { reason, message, .. } => {
+            let category = run.failure(reason, message).category;
+            comeback::MENDED_OUTSIDE.contains(&category).then(|| repeat(seen, run, now))
+        }
+        RunPhase::Succeeded { .. } => {
+            let tally = seen.tally()?;
+            let mended = |entry: &CategoryCount| comeback::MENDED_OUTSIDE.contains(&entry.category);
+            let stalls = tally.failures().notified > 0 && tally.dead.categories.iter().any(mended);
+            let selection = Selection { categories: comeback::MENDED_OUTSIDE.to_vec(), ids: Vec::new() };
+            stalls.then(|| create(seen.next_retry(), Take::Again(selection, now)))
+        }
+        RunPhase::Active | RunPhase::Suspended { .. } => None,
+    }
+}
+
+/// The run that follows one that failed as a whole.
+fn repeat(seen: &Observation, run: &Run, now: Timestamp) -> Start {
+    let take = match (run.number, &run.request) {
+        (RunNumber::Full(_), _) => {
+            return Start { request: run.request.clone(), ..create(seen.next_full(), Take::Everything) };
+        }
+        (RunNumber::Retry(_), None) => Take::Due(now),
+        (RunNumber::Retry(_), Some(request)) => match request.wish {
+            Wish::Retry => Take::Again(request.selection.clone(), now),
+            Wish::Archive => Take::GiveUp(request.selection.clone(), now),
+        },
+    };
+    Start { request: run.request.clone(), ..create(seen.next_retry(), take) }
+}
+
+/// What follows a run that failed as a whole.
+fn failed<K: JobKind>(
+    job: &K,
+    seen: &Observation,
+    config: &AiWorkers,
+    now: Timestamp,
+    run: &Run,
+    error: &RunError,
+    ended: Timestamp,
+) -> Plan {
+    if let Some(start) = back(job, seen, now) {
+        return begin(job, seen, config, start);
+    }
+    match again::next_attempt(seen, error, ended, &job.options().failure_policy, config) {
+        None => Plan::Failed(error.clone()),
+        Some(at) if at <= now => begin(job, seen, config, repeat(seen, run, now)),
+        Some(_) if job.options().suspend => Plan::Suspended { halt: None, stopping: false },
+        Some(at) => Plan::RunRetryPending { at, attempts: seen.failed_in_a_row(), error: error.clone() },
+    }
 }
 
 /// What follows a run that came to its end.
@@ -256,22 +395,21 @@ fn after<K: JobKind>(
     let Some(tally) = seen.tally().filter(|_| reported) else {
         return unreported(job, seen, config, now, run, ended);
     };
-    if tally.counts.failures.retrying > 0 {
-        // a report that does not say when: the policy's first wait does
-        let wait = jiff::SignedDuration::from_secs(job.options().failure_policy.backoff_base_seconds.into());
-        let due = tally.next_retry.or_else(|| ended.checked_add(wait).ok()).unwrap_or(ended);
-        let at = sweep_at(due, config.dlq_check_interval);
-        if at > now {
-            return if job.options().suspend {
-                Plan::Suspended { halt: None, stopping: false }
-            } else {
-                Plan::RetryPending { at, retrying: tally.counts.failures.retrying }
-            };
-        }
-        return start(job, seen, config, RunNumber::Retry(seen.retries + 1), Launch::Create(Take::Due(now)));
+    if let Some(start) = back(job, seen, now) {
+        return begin(job, seen, config, start);
     }
-    match tally.counts.failures.notified {
-        0 => Plan::Completed { archived: tally.counts.failures.archived },
+    let FailureCounts { retrying, archived, notified } = tally.failures();
+    if retrying > 0 {
+        let first_backoff = job.options().failure_policy.backoff_base_seconds;
+        let at = sweep::next_sweep(&tally, run, ended, first_backoff, config);
+        return match at > now {
+            false => begin(job, seen, config, create(seen.next_retry(), Take::Due(now))),
+            true if job.options().suspend => Plan::Suspended { halt: None, stopping: false },
+            true => Plan::RetryPending { at, retrying },
+        };
+    }
+    match notified {
+        0 => Plan::Completed { archived },
         notified => Plan::DeadLetters { notified },
     }
 }
@@ -296,9 +434,12 @@ fn unreported<K: JobKind>(
     if now.duration_since(ended).as_secs() < REPORT_GRACE_SECONDS {
         return Plan::AwaitingReport;
     }
-    let number = seen.runs.iter().filter(|run| matches!(run.number, RunNumber::Full(_))).map(|run| run.number).max();
-    match number {
-        Some(RunNumber::Full(number)) if number >= MAX_FULL_RUNS => Plan::Failed(RunError {
+    let ended = |run: &&Run| {
+        matches!((&run.phase, run.number), (RunPhase::Succeeded { .. }, RunNumber::Full(_)))
+            && run.last_report().is_none()
+    };
+    if seen.all().filter(ended).count() >= MAX_FULL_RUNS {
+        return Plan::Failed(RunError {
             category: FailureCategory::Unknown,
             reason: "ReportLost".to_owned(),
             message: format!(
@@ -306,21 +447,7 @@ fn unreported<K: JobKind>(
                  create {} again, and what is stored will be skipped",
                 job.name_any()
             ),
-        }),
-        Some(RunNumber::Full(number)) => {
-            start(job, seen, config, RunNumber::Full(number + 1), Launch::Create(Take::Everything))
-        }
-        Some(RunNumber::Retry(_)) | None => {
-            start(job, seen, config, RunNumber::Full(1), Launch::Create(Take::Everything))
-        }
+        });
     }
-}
-
-/// The first tick of the sweep's clock at which an item that is due then has become so.
-#[must_use]
-pub fn sweep_at(due: Timestamp, interval_seconds: u32) -> Timestamp {
-    let interval = i64::from(interval_seconds.max(1));
-    let second = due.as_second() + i64::from(due.subsec_nanosecond() > 0);
-    let tick = second.div_euclid(interval) + i64::from(second.rem_euclid(interval) > 0);
-    Timestamp::from_second(tick * interval).unwrap_or(due)
+    begin(job, seen, config, create(seen.next_full(), Take::Everything))
 }

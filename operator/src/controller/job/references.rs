@@ -5,6 +5,7 @@ use std::fmt;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 use kube::{Api, Client};
 use lexigram_api::resource::JobOptions;
+use sha2::{Digest, Sha256};
 
 use crate::controller::{ControllerError, apply};
 
@@ -94,14 +95,29 @@ pub fn of_options(options: &JobOptions) -> Vec<Reference> {
     named
 }
 
-/// Whether it is there. Reads metadata only, never what a Secret holds.
-pub(super) async fn exists(client: &Client, namespace: &str, reference: &Reference) -> Result<bool, ControllerError> {
+/// Which version of it is there; nothing if it is not. Reads metadata only, never what a Secret holds. A claim has but one
+/// version: what lies on it changes without the claim.
+pub(super) async fn version(
+    client: &Client,
+    namespace: &str,
+    reference: &Reference,
+) -> Result<Option<String>, ControllerError> {
     let name = &reference.name;
     match reference.kind {
-        ReferenceKind::ConfigMap => apply::exists(&Api::<ConfigMap>::namespaced(client.clone(), namespace), name).await,
-        ReferenceKind::Claim => {
-            apply::exists(&Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace), name).await
+        ReferenceKind::ConfigMap => {
+            apply::version(&Api::<ConfigMap>::namespaced(client.clone(), namespace), name).await
         }
-        ReferenceKind::Secret => apply::exists(&Api::<Secret>::namespaced(client.clone(), namespace), name).await,
+        ReferenceKind::Claim => {
+            let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), namespace);
+            Ok(apply::exists(&claims, name).await?.then(String::new))
+        }
+        ReferenceKind::Secret => apply::version(&Api::<Secret>::namespaced(client.clone(), namespace), name).await,
     }
+}
+
+/// All versions as one short word.
+#[must_use]
+pub fn digest(versions: &[String]) -> String {
+    let hash = Sha256::digest(versions.join(","));
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

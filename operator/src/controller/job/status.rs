@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lexigram_api::{
-    contract::{ItemCounts, Progress},
+    contract::{CircuitSubject, ItemCounts, OpenCircuit, Progress},
     resource::{ConditionType, JobStatus, State, condition, set_condition},
 };
 
@@ -11,6 +11,7 @@ use super::{
     kind::JobKind,
     observe::Observation,
     plan::Plan,
+    recovery::dead_letters,
     summary::{self, Summary},
 };
 use crate::controller::{ControllerError, events::Transition};
@@ -28,7 +29,7 @@ const CONDITIONS: [ConditionType; 5] = [
 const SILENT: [&str; 3] = ["Running", "RetryRunning", "AwaitingReport"];
 
 /// Reasons that need nobody's attention.
-const EXPECTED: [&str; 9] = [
+const EXPECTED: [&str; 11] = [
     "Queued",
     "AwaitingAdmission",
     "Started",
@@ -37,6 +38,8 @@ const EXPECTED: [&str; 9] = [
     "WorkersDisabled",
     "RetryPending",
     "RetryStarted",
+    "ArchiveStarted",
+    "StartedAgain",
     "Completed",
 ];
 
@@ -56,12 +59,16 @@ pub fn project<K: JobKind>(
     let was = K::job_status(&previous);
     let reporting = seen.tally().is_some() || is_reporting(was, plan);
     let Some(planned) = summary::of_plan(plan, reporting, &K::WORDS) else {
-        at_generation(K::job_status_mut(&mut status), generation);
+        let told = K::job_status_mut(&mut status);
+        dead_letters::requests(told, object, seen, now);
+        at_generation(told, generation);
         return status;
     };
     let summary = failed.map_or(planned.clone(), |error| summary::of_error(error, planned.state));
-    let summary = limited(summary, seen, plan);
-    common(K::job_status_mut(&mut status), seen, plan, &summary, generation, now);
+    let summary = slowed(summary, seen, plan);
+    let told = K::job_status_mut(&mut status);
+    dead_letters::requests(told, object, seen, now);
+    common(told, seen, plan, &summary, generation, now);
     object.tell(&mut status, seen);
     // time alone is no change
     if status != previous {
@@ -71,9 +78,29 @@ pub fn project<K: JobKind>(
     status
 }
 
-/// A provider that has told the worker to slow down is no trouble, but users should see it.
-fn limited(summary: Summary, seen: &Observation, plan: &Plan) -> Summary {
-    let progress = seen.runs.last().and_then(|run| run.progress.as_ref());
+/// A provider or store that is left alone for a while is no trouble, but users should see it.
+fn slowed(summary: Summary, seen: &Observation, plan: &Plan) -> Summary {
+    let run = seen.runs.last();
+    let progress = run.and_then(|run| run.progress.as_ref());
+    let circuit = match plan {
+        Plan::Running { trouble: None, .. } => progress.and_then(|progress| progress.circuit.as_ref()),
+        Plan::RetryPending { .. } => run.and_then(|run| run.last_report()?.circuit.as_ref()),
+        _ => None,
+    };
+    if let Some(OpenCircuit { subject, message, until }) = circuit {
+        let subject = match subject {
+            CircuitSubject::EmbeddingProvider => "embedding provider",
+            CircuitSubject::Store => "store",
+        };
+        return Summary {
+            reason: "CircuitOpen".to_owned(),
+            message: format!(
+                "the {subject} failed at most attempts ({message}); it is left alone until one probe passes, the next at {}",
+                to_second(*until)
+            ),
+            ..summary
+        };
+    }
     match (plan, progress.and_then(|progress| progress.rate_limited_until)) {
         (Plan::Running { trouble: None, .. }, Some(until)) => Summary {
             reason: "RateLimited".to_owned(),
@@ -104,10 +131,8 @@ fn common(
         Plan::Queued { position } => Some(*position),
         _ => None,
     };
-    status.next_retry_time = match plan {
-        Plan::RetryPending { at, .. } => Some(Time(*at)),
-        _ => None,
-    };
+    status.latest_run = seen.runs.last().map(|run| run.job.clone()).or_else(|| status.latest_run.take());
+    dead_letters::figures(status, seen, plan);
     status.estimated_completion_time = None;
     for kind in CONDITIONS {
         let holds = summary.holds.contains(&kind);
@@ -116,7 +141,6 @@ fn common(
     if let Some(tally) = seen.tally() {
         status.progress = Some(progress(&tally.counts.items));
         status.tokens = Some(tally.counts.tokens);
-        status.failures = tally.recent;
     }
     if let Some(progress) = seen.runs.last().and_then(|run| run.progress.as_ref()) {
         status.last_heartbeat_time = Some(Time(to_second(progress.heartbeat)));

@@ -10,7 +10,10 @@ use super::{
     observe::Obstacle,
     plan::{Launch, Plan, Start, Take},
 };
-use crate::{controller::ControllerError, names::RunNumber};
+use crate::{
+    controller::ControllerError,
+    names::{ARCHIVE, RETRY, RunNumber},
+};
 
 /// A plan in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,13 +106,26 @@ pub fn of_plan(plan: &Plan, reporting: bool, words: &Words) -> Option<Summary> {
             State::Recovering,
             &[Reconciling],
             "RetryPending",
-            format!("{} failed; status.nextRetryTime tells when the next attempt is made", words.count(*retrying)),
+            format!(
+                "{} failed; status.deadLetters.nextRetryTime tells when the next attempt is made",
+                words.count(*retrying)
+            ),
+        ),
+        Plan::RunRetryPending { attempts, error, .. } => Summary::new(
+            State::Recovering,
+            &[Reconciling],
+            "RunRetryPending",
+            format!(
+                "{}: {} (attempt {attempts}); status.deadLetters.nextRetryTime tells when the next one is made",
+                constant(&error.reason),
+                error.message
+            ),
         ),
         Plan::DeadLetters { notified } => Summary::new(
             State::Stalled,
             &[Stalled],
             "DeadLettersNotified",
-            format!("{} failed and need a person: see status.failures", words.count(*notified)),
+            format!("{} failed and need a person: see status.deadLetters", words.count(*notified)),
         ),
         Plan::Completed { archived: 0 } => {
             Summary::new(State::Complete, &[Complete], "Completed", format!("every {} {}", words.item, words.completed))
@@ -119,7 +135,7 @@ pub fn of_plan(plan: &Plan, reporting: bool, words: &Words) -> Option<Summary> {
             &[Complete],
             "CompletedWithFailures",
             format!(
-                "every {} {} except for {} given up: see status.failures",
+                "every {} {} except for {} given up: see status.deadLetters",
                 words.item,
                 words.completed,
                 words.count(*archived)
@@ -139,7 +155,22 @@ fn of_start(start: &Start, words: &Words) -> Summary {
         (Launch::Create(Take::Nothing), _) => {
             (State::Starting, "Started", "a stub run was started: it does nothing".to_owned())
         }
-        (Launch::Create(_), RunNumber::Full(_)) => (State::Starting, "Started", "a run was started".to_owned()),
+        (Launch::Create(Take::Again(..)), _) => (
+            State::Recovering,
+            "RetryStarted",
+            match &start.request {
+                Some(request) => format!("{} are tried again, as {RETRY} asks: {}", words.items, request.value),
+                None => format!("what the spec names has changed: {} that waited for it are tried again", words.items),
+            },
+        ),
+        (Launch::Create(Take::GiveUp(..)), _) => {
+            let value = start.request.as_ref().map_or("", |request| &request.value);
+            (State::Recovering, "ArchiveStarted", format!("{} are given up, as {ARCHIVE} asks: {value}", words.items))
+        }
+        (Launch::Create(_), RunNumber::Full(1)) => (State::Starting, "Started", "a run was started".to_owned()),
+        (Launch::Create(_), RunNumber::Full(_)) => {
+            (State::Starting, "StartedAgain", "the run is made again; what is stored is skipped".to_owned())
+        }
         (Launch::Create(_), RunNumber::Retry(_)) => {
             (State::Recovering, "RetryStarted", format!("{} whose retry was due are tried again", words.items))
         }
@@ -157,7 +188,8 @@ fn constant(reason: &str) -> &str {
 
 impl Words {
     /// So many items.
-    fn count(&self, count: i32) -> String {
+    #[must_use]
+    pub fn count(&self, count: i32) -> String {
         if count == 1 { format!("1 {}", self.item) } else { format!("{count} {}", self.items) }
     }
 }

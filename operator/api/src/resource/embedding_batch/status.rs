@@ -57,6 +57,6 @@ pub struct DryRunResult {
     pub duplicates: i32,
     /// Texts with more tokens than the model takes.
     pub too_long: i32,
-    /// Rows that hold no text that can be read; status.failures names the first.
+    /// Rows that hold no text that can be read; status.deadLetters.recent names the first.
     pub invalid: i32,
 }

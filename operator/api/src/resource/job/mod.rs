@@ -1,7 +1,9 @@
 //! What the kinds that run once have in common: their options and their status. No I/O.
 
+mod dead_letters;
 mod options;
 mod status;
 
+pub use dead_letters::{DeadLetter, DeadLetterStatus};
 pub use options::JobOptions;
 pub use status::{JobStatus, State};

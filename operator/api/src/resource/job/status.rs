@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::ItemFailure;
+use super::dead_letters::DeadLetterStatus;
 
 /// One word for a person; conditions are what programs read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -55,7 +55,7 @@ pub struct JobStatus {
     /// One word for a person: Queued, Starting, Running, Recovering, Suspended, Stalled, Complete or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
-    /// Complete, Failed, Suspended, Reconciling and Stalled.
+    /// Complete, Failed, Suspended, Reconciling and Stalled; RequestAccepted where an annotation asks for a retry or for archiving.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 8))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -86,11 +86,11 @@ pub struct JobStatus {
     /// When the run will be through, at the pace so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimated_completion_time: Option<Time>,
-    /// When the earliest of what failed is tried again.
+    /// Name of the newest run: the Kubernetes Job that this status speaks of.
+    #[schemars(length(max = 63))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_retry_time: Option<Time>,
-    /// The newest failures, newest first.
-    #[schemars(length(max = 10))]
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failures: Vec<ItemFailure>,
+    pub latest_run: Option<String>,
+    /// What failed, and what is done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<DeadLetterStatus>,
 }

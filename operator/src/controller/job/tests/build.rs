@@ -10,7 +10,13 @@ use crate::controller::job::{act::owner, build, plan::Take};
 #[test]
 fn the_job_of_a_plain_run() {
     let job = from_config_map();
-    assert_yaml_snapshot!(build::job(&job, &owner(&job).unwrap(), "handbook-r1", &settings()));
+    assert_yaml_snapshot!(build::job(
+        &job,
+        &owner(&job).unwrap(),
+        "handbook-r1",
+        &build::Circumstances::default(),
+        &settings()
+    ));
 }
 
 #[test]
@@ -34,7 +40,13 @@ fn the_job_with_every_override() {
             "annotations": {"note": "x"},
         },
     }));
-    assert_yaml_snapshot!(build::job(&job, &owner(&job).unwrap(), "handbook-r1", &settings()));
+    assert_yaml_snapshot!(build::job(
+        &job,
+        &owner(&job).unwrap(),
+        "handbook-r1",
+        &build::Circumstances::default(),
+        &settings()
+    ));
 }
 
 #[test]
@@ -42,7 +54,7 @@ fn the_config_map_of_a_run() {
     let job = from_config_map();
     let owner = owner(&job).unwrap();
     let work_spec = build::work_spec(&job, &owner, "handbook-r1", &Take::Everything);
-    assert_yaml_snapshot!(build::config_map(&owner, &work_spec).unwrap());
+    assert_yaml_snapshot!(build::config_map(&owner, "handbook-r1", &work_spec).unwrap());
 }
 
 #[test]

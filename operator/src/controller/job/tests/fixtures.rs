@@ -19,11 +19,14 @@ use serde_json::{Value, json};
 
 use crate::{
     controller::{job::observe::Observation, runs::Run},
+    names::ledger_run,
     settings::Settings,
 };
 
 /// The second at which the object was created; times in tests are seconds after it.
 const EPOCH: i64 = 1_800_000_000;
+/// The uid of the object that Jobs and pods belong to.
+const UID: &str = "11111111-2222-3333-4444-555555555555";
 
 pub(in crate::controller) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(EPOCH + second).unwrap()
@@ -140,10 +143,15 @@ pub(in crate::controller) fn running(job: &str) -> Arc<Pod> {
     pod(job, 6, "Running", json!({"running": {}}))
 }
 
+/// The Job whose run a report is of.
+fn job_of(report: &Report) -> &str {
+    report.run.split_once('.').unwrap().0
+}
+
 /// A pod that has ended well, with its report.
 pub(in crate::controller) fn finished(report: &Report) -> Arc<Pod> {
     let message = report.to_termination_message().unwrap();
-    pod(&report.run, 6, "Succeeded", json!({"terminated": {"exitCode": 0, "message": message}}))
+    pod(job_of(report), 6, "Succeeded", json!({"terminated": {"exitCode": 0, "message": message}}))
 }
 
 pub(in crate::controller) fn crashed(job: &str, exit_code: i32, reason: &str, message: &str) -> Arc<Pod> {
@@ -156,7 +164,7 @@ pub(in crate::controller) fn report(run: &str, done: i32, [retrying, archived, n
     let failed = retrying + archived + notified;
     Report {
         contract_version: CONTRACT_VERSION.to_owned(),
-        run: run.to_owned(),
+        run: ledger_run(run, UID),
         error: None,
         counts: Counts {
             items: ItemCounts { total: done + failed, done, failed, skipped: 0, deleted: 0 },
@@ -167,7 +175,7 @@ pub(in crate::controller) fn report(run: &str, done: i32, [retrying, archived, n
             cached: 0,
         },
         dry_run: None,
-        dead_letters: DeadLetters::default(),
+        dead_letters: DeadLetters { actions: FailureCounts { retrying, archived, notified }, ..Default::default() },
         circuit: None,
         next_retry_time: (retrying > 0).then(|| at(90)),
         recent_failures: Vec::new(),
@@ -185,7 +193,7 @@ pub(in crate::controller) fn error_report(run: &str, category: FailureCategory, 
 pub(in crate::controller) fn progress(run: &str, done: i32, total: i32) -> Progress {
     Progress {
         contract_version: CONTRACT_VERSION.to_owned(),
-        run: run.to_owned(),
+        run: ledger_run(run, UID),
         phase: Phase::Working,
         heartbeat: at(50),
         started: at(10),
@@ -213,5 +221,5 @@ pub(in crate::controller) fn seen(runs: Vec<Run>) -> Observation {
 
 /// The full run has ended with this report at second 60.
 pub(in crate::controller) fn ended(report: &Report) -> Run {
-    run(&kube_job(&report.run, 1, false, complete(60)), &[finished(report)])
+    run(&kube_job(job_of(report), 1, false, complete(60)), &[finished(report)])
 }

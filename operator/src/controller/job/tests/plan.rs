@@ -16,7 +16,8 @@ use crate::{
     controller::{
         job::{
             observe::{Observation, Obstacle},
-            plan::{Demand, Halt, Launch, Plan, Start, Take, plan, sweep_at},
+            plan::{Demand, Halt, Launch, Plan, Start, Take, plan},
+            recovery::sweep::sweep_at,
             references::Reference,
         },
         runs::Run,
@@ -29,7 +30,7 @@ fn planned(job: &IngestionJob, seen: &Observation, now: i64) -> Plan {
 }
 
 fn first(how: Launch) -> Plan {
-    Plan::Start(Start { number: RunNumber::Full(1), how })
+    Plan::Start(Start { number: RunNumber::Full(1), how, request: None })
 }
 
 fn with_end(mut job: IngestionJob, kind: ConditionType, second: i64) -> IngestionJob {
@@ -77,7 +78,7 @@ fn of_runs(#[case] spec: Value, #[case] runs: Vec<Run>, #[case] expected: Plan) 
 fn a_retry_starts_at_the_tick_after_it_is_due_and_takes_what_is_due_then() {
     let runs = seen(vec![ended(&report("handbook-r1", 3, [2, 0, 0]))]);
     assert!(matches!(planned(&job(json!({})), &runs, 119), Plan::RetryPending { .. }));
-    let retry = Start { number: RunNumber::Retry(1), how: Launch::Create(Take::Due(at(120))) };
+    let retry = Start { number: RunNumber::Retry(1), how: Launch::Create(Take::Due(at(120))), request: None };
     assert_eq!(planned(&job(json!({})), &runs, 120), Plan::Start(retry));
 }
 
@@ -203,7 +204,7 @@ fn a_report_is_waited_for_then_the_run_is_made_again_a_bounded_number_of_times()
     let lost = |name: &str| run(&kube_job(name, 1, false, complete(60)), &[]);
     let of = |name: &str, now| planned(&job(json!({})), &seen(vec![lost(name)]), now);
     assert_eq!(of("handbook-r1", 61), Plan::AwaitingReport);
-    let again = Start { number: RunNumber::Full(2), how: Launch::Create(Take::Everything) };
+    let again = Start { number: RunNumber::Full(2), how: Launch::Create(Take::Everything), request: None };
     assert_eq!(of("handbook-r1", 80), Plan::Start(again));
     assert!(matches!(of("handbook-r3", 80), Plan::Failed(RunError { reason, .. }) if reason == "ReportLost"));
 }

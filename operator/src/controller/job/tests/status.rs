@@ -173,9 +173,16 @@ fn positions_and_retry_times_go_with_their_plan() {
     job.status = Some(queued);
     let waiting = shown(&job, &seen(vec![ended(&report("handbook-r1", 3, [1, 0, 0]))]), 70);
     assert_eq!(waiting.job.queue_position, None);
-    assert_eq!(waiting.job.next_retry_time.as_ref().unwrap().0, at(120));
+    assert_eq!(waiting.job.dead_letters.as_ref().unwrap().next_retry_time.as_ref().unwrap().0, at(120));
     job.status = Some(waiting);
-    assert_eq!(shown(&job, &seen(vec![ended(&report("handbook-r1", 4, [0, 0, 0]))]), 70).job.next_retry_time, None);
+    assert_eq!(
+        shown(&job, &seen(vec![ended(&report("handbook-r1", 4, [0, 0, 0]))]), 70)
+            .job
+            .dead_letters
+            .unwrap()
+            .next_retry_time,
+        None
+    );
 }
 
 #[test]
@@ -206,7 +213,7 @@ fn an_unschedulable_worker_says_what_the_scheduler_says() {
     status.conditions = Some(vec![serde_json::from_value(json!({
         "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient memory.",
     })).unwrap()]);
-    let workers = pods::survey(&[pending.into()]);
+    let workers = pods::survey(&[pending.into()], "");
     let pods::Worker::Waiting(Some(trouble)) = workers.current else { panic!("no trouble") };
     assert_eq!(trouble.reason, "Unschedulable");
     assert_eq!(trouble.message, "no node takes the worker: 0/1 nodes are available: 1 Insufficient memory.");
