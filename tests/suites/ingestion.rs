@@ -143,7 +143,7 @@ fn a_folder_of_a_claim_with_awkward_names_is_ingested() {
         }})).await;
         let job = it.until_true("papers", ConditionType::Complete).await;
         assert_eq!((counts(&job), reason(&job)), ([2, 1, 0, 0], "CompletedWithFailures"));
-        assert_eq!(failures(&job)[0].item, "nothing\\nat all.txt");
+        assert_eq!(failures(&job)[0].id, "nothing\\nat all.txt");
         assert_eq!(it.search("papers", "birds that catch their breakfast", 1).await[0].document, "field notes.txt");
         assert_eq!(
             it.search("papers", "cold weather damages flower containers", 1).await[0].document,

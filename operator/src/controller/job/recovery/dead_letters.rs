@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
 use lexigram_api::{
     contract::RECENT_FAILURES,
     resource::{ConditionType, DeadLetter, DeadLetterStatus, JobStatus, set_condition},
