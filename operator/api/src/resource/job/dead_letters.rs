@@ -128,7 +128,8 @@ mod tests {
     #[case([0, 0, 0], "0")]
     #[case([2, 3, 0], "2 retrying, 3 archived")]
     #[case([0, 0, 1], "1 notified")]
-    fn retrying_and_archived_are_told_apart(#[case] [retrying, archived, notified]: [i32; 3], #[case] summary: &str) {
+    fn retrying_and_archived_are_told_apart(#[case] counts: [i32; 3], #[case] summary: &str) {
+        let [retrying, archived, notified] = counts;
         let mut status = DeadLetterStatus::default();
         status.count(&FailureCounts { retrying, archived, notified }, &[]);
         assert_eq!((status.summary.as_str(), status.total), (summary, retrying + archived + notified));
