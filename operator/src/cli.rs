@@ -1,11 +1,11 @@
 //! The command line. Prints CRDs, or hands over to `run.rs`.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 
-use crate::{crd, run, settings::Settings};
+use crate::{crd, notify::webhook::WebhookSettings, run, settings::Settings};
 
 /// Operator of Lexigram Workers.
 #[derive(Debug, Parser)]
@@ -71,6 +71,13 @@ pub(crate) struct RunArguments {
     /// StorageClass of that claim; the cluster's default where absent.
     #[arg(long, env = "LEXIGRAM_STORE_CLASS", value_name = "NAME")]
     store_class: Option<String>,
+    /// Folder with the webhook for notifications: the file `url` and, if need be, `authorization`; no webhook where absent.
+    #[arg(long, env = "LEXIGRAM_WEBHOOK", value_name = "FOLDER")]
+    webhook: Option<PathBuf>,
+    /// Seconds that the webhook may take to answer.
+    #[arg(long, env = "LEXIGRAM_WEBHOOK_TIMEOUT", value_name = "SECONDS", default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=60))]
+    webhook_timeout: u64,
 }
 
 impl RunArguments {
@@ -87,6 +94,12 @@ impl RunArguments {
             store_class: self.store_class.clone().filter(|class| !class.is_empty()),
             namespaces: given(&self.namespaces),
         }
+    }
+
+    /// Where notifications go, if anywhere.
+    pub fn webhook(&self) -> Option<WebhookSettings> {
+        let folder = self.webhook.clone().filter(|folder| !folder.as_os_str().is_empty())?;
+        Some(WebhookSettings { folder, timeout: Duration::from_secs(self.webhook_timeout) })
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! - [`controller`]: one folder a kind, the same steps in each
 //! - [`queue`]: who may run
+//! - [`notify`]: messages for a webhook
 //! - [`config`]: the `ai_workers` keys, which may change while the operator runs; [`settings`]: what may not
-//! - `run`, [`leader`], [`admin`], [`metrics`], [`telemetry`]: the process around the controllers
+//! - `run`, [`leader`], [`admin`], [`metrics`], [`telemetry`], `tls`: the process around the controllers
 //! - [`cli`], [`crd`]: what a person types
 //!
 //! The library exists for the binary and its tests; it is no API for others.
@@ -16,7 +17,9 @@ pub mod crd;
 pub mod leader;
 pub mod metrics;
 pub mod names;
+pub mod notify;
 pub mod queue;
 mod run;
 pub mod settings;
 pub mod telemetry;
+mod tls;

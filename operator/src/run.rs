@@ -17,6 +17,7 @@ use crate::{
     controller::{self, ControllerError, Shared},
     leader::{Candidate, LeaderError},
     metrics::Metrics,
+    notify::{outbox::Outbox, webhook::Webhook},
     telemetry,
 };
 
@@ -31,6 +32,8 @@ pub(crate) enum RunError {
     Client(#[source] Box<kube::Error>),
     #[error("the admin port cannot be served: {0}")]
     Admin(#[source] std::io::Error),
+    #[error("the client for the webhook cannot be set up: {0}")]
+    Webhook(#[source] reqwest::Error),
     #[error("signals cannot be received: {0}")]
     Signal(#[source] std::io::Error),
     #[error(transparent)]
@@ -50,7 +53,14 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let (running, config) = watch::channel(initial);
     tokio::spawn(file.follow(running, Arc::clone(&metrics)));
     let client = Client::try_default().await.map_err(|error| RunError::Client(Box::new(error)))?;
-    let shared = Shared { client, settings: Arc::new(arguments.settings()), config, metrics: Arc::clone(&metrics) };
+    let webhook = arguments.webhook().map(Webhook::new).transpose().map_err(RunError::Webhook)?;
+    let shared = Shared {
+        client,
+        settings: Arc::new(arguments.settings()),
+        config,
+        metrics: Arc::clone(&metrics),
+        outbox: webhook.map(|webhook| Outbox::new(webhook, Arc::clone(&metrics))),
+    };
 
     let admin =
         async { admin::serve(arguments.admin_address, metrics, shutdown.clone()).await.map_err(RunError::Admin) };

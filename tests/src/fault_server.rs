@@ -30,9 +30,20 @@ pub enum Answer {
     TextFor(String, String),
     /// So many mebibytes of text, without saying beforehand how many.
     Endless(usize),
+    /// A file.
+    File(Vec<u8>),
+    /// Nothing, as long as the client waits.
+    Never,
 }
 
-type Script = Arc<Mutex<BTreeMap<String, VecDeque<Answer>>>>;
+/// What one path answers, and what it was sent.
+#[derive(Default)]
+struct Path {
+    answers: VecDeque<Answer>,
+    received: Vec<String>,
+}
+
+type Script = Arc<Mutex<BTreeMap<String, Path>>>;
 
 /// A running server; it ends when this is dropped.
 pub struct FaultServer {
@@ -76,8 +87,15 @@ impl FaultServer {
     /// The URL at which these answers are given, one after the other; the last one again and again.
     pub fn serve(&self, path: &str, answers: impl IntoIterator<Item = Answer>) -> String {
         let answers = answers.into_iter().collect();
-        self.script.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), answers);
+        let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
+        script.entry(path.to_owned()).or_default().answers = answers;
         format!("http://{}{path}", self.address)
+    }
+
+    /// The bodies of all requests for a path so far, in their order.
+    pub fn received(&self, path: &str) -> Vec<String> {
+        let script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
+        script.get(path).map(|path| path.received.clone()).unwrap_or_default()
     }
 }
 
@@ -87,12 +105,13 @@ impl Drop for FaultServer {
     }
 }
 
-async fn answer(State(script): State<Script>, uri: Uri, headers: HeaderMap) -> Response {
+async fn answer(State(script): State<Script>, uri: Uri, headers: HeaderMap, body: String) -> Response {
     let answer = {
         let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
-        script
-            .get_mut(uri.path())
-            .and_then(|answers| if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() })
+        script.get_mut(uri.path()).and_then(|path| {
+            path.received.push(body);
+            if path.answers.len() > 1 { path.answers.pop_front() } else { path.answers.front().cloned() }
+        })
     };
     let (status, body) = match answer {
         None => (StatusCode::NOT_FOUND, Body::empty()),
@@ -106,6 +125,8 @@ async fn answer(State(script): State<Script>, uri: Uri, headers: HeaderMap) -> R
                 (StatusCode::UNAUTHORIZED, Body::empty())
             }
         }
+        Some(Answer::File(content)) => (StatusCode::OK, Body::from(content)),
+        Some(Answer::Never) => std::future::pending().await,
         Some(Answer::Endless(mebibytes)) => (StatusCode::OK, endless(mebibytes)),
     };
     let mut response = Response::new(body);

@@ -1,7 +1,7 @@
 //! The objects of one kind in a namespace: applied as users do it, and watched until they are as expected. Creates and
 //! reads objects.
 
-use std::{fmt::Debug, marker::PhantomData};
+use std::{collections::BTreeMap, fmt::Debug, marker::PhantomData};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
@@ -74,6 +74,13 @@ impl<K: Job> Objects<K> {
     /// Changes an object.
     pub async fn change(&self, name: &str, spec: Value) -> K {
         let patch = Patch::Merge(json!({"spec": spec}));
+        self.api().patch(name, &PatchParams::default(), &patch).await.unwrap()
+    }
+
+    /// Writes annotations of an object.
+    pub async fn annotate(&self, name: &str, annotations: &[(&str, &str)]) -> K {
+        let annotations: BTreeMap<_, _> = annotations.iter().copied().collect();
+        let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
         self.api().patch(name, &PatchParams::default(), &patch).await.unwrap()
     }
 

@@ -114,9 +114,9 @@ async fn a_rule_of_the_user_decides_before_the_classifier() {
     ];
     let report = job.run("r1", Mode::Full).await;
     assert_eq!(job.rows(), ["a.txt Archived 1 SourceServerError", "b.txt Failed 1 SourceTimeout"]);
-    let count = |category| CategoryCount { category, count: 1 };
-    let expected = [count(FailureCategory::Timeout), count(FailureCategory::InvalidInput)];
-    assert_eq!(report.dead_letters.categories, expected);
+    let of = |entry: &CategoryCount| (entry.category, entry.count, entry.retrying, entry.archived);
+    let categories: Vec<_> = report.dead_letters.categories.iter().map(of).collect();
+    assert_eq!(categories, [(FailureCategory::Timeout, 1, 1, 0), (FailureCategory::InvalidInput, 1, 0, 1)]);
 }
 
 #[tokio::test]

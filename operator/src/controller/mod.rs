@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::ControllerError;
 
-use crate::{config::AiWorkers, metrics::Metrics, settings::Settings};
+use crate::{config::AiWorkers, metrics::Metrics, notify::outbox::Outbox, settings::Settings};
 
 /// What every controller is given.
 #[derive(Clone)]
@@ -36,6 +36,8 @@ pub struct Shared {
     pub config: tokio::sync::watch::Receiver<AiWorkers>,
     /// Counters and gauges.
     pub metrics: Arc<Metrics>,
+    /// Messages for the webhook, if there is one.
+    pub outbox: Option<Arc<Outbox>>,
 }
 
 /// Runs the controllers of all kinds until `shutdown`; work in hand is ended first.

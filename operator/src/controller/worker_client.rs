@@ -5,6 +5,8 @@ use std::{net::IpAddr, time::Duration};
 use lexigram_api::contract::{Progress, WORKER_PORT};
 use tokio::sync::Semaphore;
 
+use crate::tls::choose_cryptography;
+
 /// How long a worker may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Workers asked at once.
@@ -24,9 +26,8 @@ impl WorkerClient {
     /// # Errors
     /// If the HTTP client cannot be set up.
     pub fn new() -> Result<Self, reqwest::Error> {
-        // Workers are asked without TLS, but a client that was built with it needs its cryptography chosen: cargo builds
-        // reqwest with what the worker wants of it. An error says that it was chosen before.
-        let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+        // workers are asked without TLS, but a client that can do it cannot be built without
+        choose_cryptography();
         let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().pool_max_idle_per_host(1).build()?;
         Ok(Self { http, permits: Semaphore::new(CONCURRENCY) })
     }

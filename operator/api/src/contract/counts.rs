@@ -129,6 +129,35 @@ pub struct CategoryCount {
     pub category: FailureCategory,
     /// How many there are.
     pub count: i32,
+    /// Those that wait for their next attempt.
+    #[serde(default)]
+    pub retrying: i32,
+    /// Those that were given up.
+    #[serde(default)]
+    pub archived: i32,
+    /// Those that wait for a person.
+    #[serde(default)]
+    pub notified: i32,
+}
+
+impl DeadLetters {
+    /// Counts so many more of one category about which the same is done.
+    pub fn add(&mut self, category: FailureCategory, action: FailureAction, more: i32) {
+        let place = self.categories.iter().position(|entry| entry.category == category).unwrap_or_else(|| {
+            self.categories.push(CategoryCount { category, count: 0, retrying: 0, archived: 0, notified: 0 });
+            self.categories.len() - 1
+        });
+        let entry = &mut self.categories[place];
+        let (all, part) = match action {
+            FailureAction::Retry => (&mut self.actions.retrying, &mut entry.retrying),
+            FailureAction::Archive => (&mut self.actions.archived, &mut entry.archived),
+            FailureAction::Notify => (&mut self.actions.notified, &mut entry.notified),
+        };
+        for counter in [all, part, &mut entry.count] {
+            *counter = counter.saturating_add(more);
+        }
+        self.categories.sort_by_key(|entry| (std::cmp::Reverse(entry.count), entry.category));
+    }
 }
 
 /// What a circuit stands before.

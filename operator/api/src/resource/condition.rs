@@ -21,6 +21,8 @@ pub enum ConditionType {
     Stalled,
     /// What an annotation asks for is, or was, done.
     RequestAccepted,
+    /// The operator's webhook has taken the newest message about the object.
+    Notified,
 }
 
 impl ConditionType {
@@ -34,6 +36,7 @@ impl ConditionType {
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
             Self::RequestAccepted => "RequestAccepted",
+            Self::Notified => "Notified",
         }
     }
 }

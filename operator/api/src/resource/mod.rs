@@ -20,7 +20,7 @@ pub use embedding_batch::{
     FilesOutput, HttpInput, PersistentVolumeClaimInput, TextCounts,
 };
 pub use ingestion_job::{IngestionJob, IngestionJobSpec, IngestionJobStatus};
-pub use job::{DeadLetter, DeadLetterStatus, JobOptions, JobStatus, State};
+pub use job::{DeadLetter, DeadLetterStatus, JobOptions, JobStatus, Notification, State};
 pub use source::{ConfigMapSource, HttpSource, PersistentVolumeClaimSource, SecretReference, Source};
 pub use store::{EmbeddedStore, Store};
 pub use worker::WorkerOverrides;

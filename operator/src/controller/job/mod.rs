@@ -7,6 +7,7 @@ mod context;
 pub mod counts;
 pub mod kind;
 pub mod observe;
+mod outside;
 pub mod plan;
 pub mod provider;
 pub mod recovery;
@@ -43,7 +44,7 @@ use self::{
     context::{Context, key},
     kind::{JobKind, status_of},
     plan::{Demand, Plan},
-    recovery::sweep::sweep_at,
+    recovery::{notification, sweep::sweep_at},
 };
 use super::{
     ControllerError, Shared,
@@ -115,7 +116,7 @@ pub(super) async fn run<K: JobKind>(shared: Shared, shutdown: CancellationToken)
 async fn reconcile<K: JobKind>(job: Arc<K>, context: Arc<Context<K>>) -> Result<Action, ControllerError> {
     context.seed_queue().await;
     let begun = Instant::now();
-    let result = pass(job.as_ref(), &context, now()).await;
+    let result = pass(job.as_ref(), &context, begun, now()).await;
     context.shared.metrics.reconciled(K::KIND, begun.elapsed(), result.is_ok());
     match result {
         Err(error) if error.is_conflict() => Ok(Action::requeue(Duration::from_secs(1))),
@@ -124,10 +125,16 @@ async fn reconcile<K: JobKind>(job: Arc<K>, context: Arc<Context<K>>) -> Result<
     }
 }
 
-async fn pass<K: JobKind>(job: &K, context: &Context<K>, now: Timestamp) -> Result<Action, ControllerError> {
+async fn pass<K: JobKind>(
+    job: &K,
+    context: &Context<K>,
+    begun: Instant,
+    now: Timestamp,
+) -> Result<Action, ControllerError> {
     let key = key(job)?;
     let config = context.shared.config.borrow().clone();
     let seen = observe::observe(context, job, &key.0).await;
+    let notice = context.post(job, now);
     let plan = context.admit(job, &key, plan::plan(job, &seen, &config, now), K::concurrency(&config));
     let applied = act::act(context, job, &key.0, &seen, &plan).await;
     if let Err(error) = &applied {
@@ -139,11 +146,19 @@ async fn pass<K: JobKind>(job: &K, context: &Context<K>, now: Timestamp) -> Resu
     }
     let stays = !matches!(plan, Plan::Deleting { .. } | Plan::Expired);
     if stays {
-        let project = |job: &K| status::project(job, &seen, &plan, applied.as_ref().err(), now);
+        let project = |job: &K| {
+            let mut status = status::project(job, &seen, &plan, applied.as_ref().err(), now);
+            if context.shared.outbox.is_some() {
+                notification::tell(K::job_status_mut(&mut status), job, &seen, &plan, notice.as_ref(), now);
+            }
+            status
+        };
         tell(context, job, &key, project).await?;
     }
-    applied?;
-    Ok(next(job, &plan, &config, now))
+    let created = applied?;
+    context.measure(job, &key, &seen, (&plan, created), begun.elapsed(), now);
+    let looks = [next(job, &plan, &config, now), outside::look(notice.as_ref(), now)];
+    Ok(looks.into_iter().flatten().min().map_or_else(Action::await_change, Action::requeue))
 }
 
 /// Writes the status that the object should have, if it differs, and the event of the transition.
@@ -185,22 +200,22 @@ async fn write_status<K: JobKind>(
         "status": status,
     });
     api.patch_status(&job.name_any(), &PatchParams::apply(OPERATOR).force(), &Patch::Apply(patch)).await?;
-    if let Some(transition) = status::transition(status_of(job), K::job_status(status)) {
+    for transition in status::transitions(status_of(job), K::job_status(status)) {
         context.events.publish(&job.object_ref(&()), &transition).await;
     }
     Ok(())
 }
 
 /// When to look again, if nothing changes before.
-fn next<K: JobKind>(job: &K, plan: &Plan, config: &AiWorkers, now: Timestamp) -> Action {
+fn next<K: JobKind>(job: &K, plan: &Plan, config: &AiWorkers, now: Timestamp) -> Option<Duration> {
     let at = |time: Timestamp| {
         let wait = u64::try_from(time.duration_since(now).as_secs()).unwrap_or(0);
-        Action::requeue(Duration::from_secs(wait.max(1)))
+        Some(Duration::from_secs(wait.max(1)))
     };
     match plan {
-        Plan::Start(_) | Plan::Running { .. } => Action::requeue(PROGRESS_INTERVAL),
-        Plan::AwaitingReport => Action::requeue(Duration::from_secs(1)),
-        Plan::Blocked(_) => Action::requeue(RETRY_INTERVAL),
+        Plan::Start(_) | Plan::Running { .. } => Some(PROGRESS_INTERVAL),
+        Plan::AwaitingReport => Some(Duration::from_secs(1)),
+        Plan::Blocked(_) => Some(RETRY_INTERVAL),
         Plan::RetryPending { at: time, .. } | Plan::RunRetryPending { at: time, .. } => at(*time),
         // what a job names is looked at again with each sweep, where another Secret may help it
         Plan::Finished { expires } if plan::waits_for_change(job) => {
@@ -210,14 +225,14 @@ fn next<K: JobKind>(job: &K, plan: &Plan, config: &AiWorkers, now: Timestamp) ->
         Plan::DeadLetters { .. } => at(sweep_at(now + SignedDuration::from_secs(1), config.dlq_check_interval)),
         Plan::Finished { expires: Some(time) } => at(*time),
         // the recorded end brings the next reconcile, which knows of the TTL
-        Plan::Completed { .. } | Plan::Failed(_) | Plan::Finished { expires: None } => Action::await_change(),
+        Plan::Completed { .. } | Plan::Failed(_) | Plan::Finished { expires: None } => None,
         Plan::Deleting { .. }
         | Plan::Expired
         | Plan::Invalid(_)
         | Plan::Suspended { .. }
         | Plan::Disabled
         | Plan::Queued { .. }
-        | Plan::AwaitingAdmission => Action::await_change(),
+        | Plan::AwaitingAdmission => None,
     }
 }
 
@@ -235,7 +250,9 @@ fn note<K: JobKind>(
     match outcome {
         Ok((object, action)) => tracing::debug!(%object, ?action, "reconciled"),
         Err(RuntimeError::ObjectNotFound(object)) => {
-            context.forget(&(object.namespace.clone().unwrap_or_default(), object.name.clone()));
+            let key = (object.namespace.clone().unwrap_or_default(), object.name.clone());
+            context.shared.metrics.dead_letters(K::KIND, &key, &[], None);
+            context.forget(&key);
         }
         Err(RuntimeError::ReconcilerFailed(error, object)) => {
             context.shared.metrics.reconcile_error(K::KIND, error.reason());

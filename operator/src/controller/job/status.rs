@@ -1,7 +1,7 @@
 //! The status of a job: a projection of what was observed and planned. No I/O.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use lexigram_api::{
     contract::{CircuitSubject, ItemCounts, OpenCircuit, Progress},
     resource::{ConditionType, JobStatus, State, condition, set_condition},
@@ -149,17 +149,25 @@ fn common(
     at_generation(status, generation);
 }
 
-/// What users should read of when a status replaces the one before.
+/// What users should read of when a status replaces the one before: one event a transition, however many items it is of.
 #[must_use]
-pub fn transition(before: Option<&JobStatus>, after: &JobStatus) -> Option<Transition> {
-    let of = |status: &JobStatus| condition(&status.conditions, ConditionType::Complete).cloned();
-    let before = before.and_then(of).map(|condition| condition.reason);
-    let after = of(after)?;
-    if SILENT.contains(&after.reason.as_str()) || before.as_deref() == Some(after.reason.as_str()) {
-        return None;
-    }
-    let warning = !EXPECTED.contains(&after.reason.as_str());
-    Some(Transition { warning, reason: after.reason, message: after.message })
+pub fn transitions(before: Option<&JobStatus>, after: &JobStatus) -> Vec<Transition> {
+    let of = |status: &JobStatus, kind| condition(&status.conditions, kind).cloned();
+    let was = |kind| before.and_then(|status| of(status, kind));
+    let job = of(after, ConditionType::Complete).filter(|after| {
+        let same = was(ConditionType::Complete).is_some_and(|before| before.reason == after.reason);
+        !same && !SILENT.contains(&after.reason.as_str())
+    });
+    let request = of(after, ConditionType::RequestAccepted).filter(|after| {
+        let same = was(ConditionType::RequestAccepted).is_some_and(|before| before.message == after.message);
+        !same && after.reason == dead_letters::INVALID
+    });
+    let told = job.into_iter().chain(request);
+    told.map(|Condition { reason, message, .. }| {
+        let warning = !EXPECTED.contains(&reason.as_str());
+        Transition { warning, reason, message }
+    })
+    .collect()
 }
 
 /// A worker that has reported once and is silent now is still at work.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{CategoryCount, DeadLetters, OpenCircuit, Selection},
+    contract::{DeadLetters, OpenCircuit, Selection},
     failure::{FailureAction, FailureCategory, Stage},
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -62,21 +62,11 @@ fn figures(connection: &Connection, scope: &str) -> Result<DeadLetters, StoreErr
         let (action, category) = (group.get::<_, String>(0)?, category_of(&group.get::<_, String>(1)?));
         let count = i32::try_from(group.get::<_, i64>(2)?).unwrap_or(i32::MAX);
         let action = FailureAction::from_name(&action).unwrap_or(FailureAction::Notify);
-        let counted = match action {
-            FailureAction::Retry => &mut figures.actions.retrying,
-            FailureAction::Archive => &mut figures.actions.archived,
-            FailureAction::Notify => &mut figures.actions.notified,
-        };
-        *counted = counted.saturating_add(count);
-        match figures.categories.iter_mut().find(|entry| entry.category == category) {
-            Some(entry) => entry.count = entry.count.saturating_add(count),
-            None => figures.categories.push(CategoryCount { category, count }),
-        }
+        figures.add(category, action, count);
         if let (false, Some(first)) = (action == FailureAction::Archive, time(group.get(3)?)) {
             figures.oldest_failure_time = Some(figures.oldest_failure_time.map_or(first, |oldest| oldest.min(first)));
         }
     }
-    figures.categories.sort_by_key(|entry| (std::cmp::Reverse(entry.count), entry.category));
     Ok(figures)
 }
 

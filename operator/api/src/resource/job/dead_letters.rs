@@ -32,6 +32,9 @@ pub struct DeadLetterStatus {
     #[schemars(length(max = 8))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub by_category: Vec<CategoryCount>,
+    /// When the one that has waited longest failed for the first time, archived ones aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_failure_time: Option<Time>,
     /// When the next retry is started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_retry_time: Option<Time>,
@@ -51,6 +54,21 @@ pub struct DeadLetterStatus {
     #[schemars(length(max = 64))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_archive_request: Option<String>,
+    /// The newest message for the operator's webhook; absent where there is no webhook, or was nothing to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification: Option<Notification>,
+}
+
+/// A message for the operator's webhook.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notification {
+    /// The CloudEvent's id: the object's uid and the run that it is about.
+    #[schemars(length(max = 128))]
+    pub id: String,
+    /// When the receiver acknowledged it; until then it is sent again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered_time: Option<Time>,
 }
 
 /// One document or text that failed.
@@ -150,7 +168,13 @@ mod tests {
         };
         let mut status = DeadLetterStatus { recent: vec![DeadLetter::from(&failure); 10], ..Default::default() };
         let counts = FailureCounts { retrying: 4000, archived: 5000, notified: 1000 };
-        let categories = FailureCategory::ALL.map(|category| CategoryCount { category, count: 1250 });
+        let categories = FailureCategory::ALL.map(|category| CategoryCount {
+            category,
+            count: 1250,
+            retrying: 1250,
+            archived: 1250,
+            notified: 1250,
+        });
         status.count(&counts, &categories);
         let size = serde_json::to_string(&status).unwrap().len();
         assert!(size < 15 * 1024, "{size} bytes");

@@ -4,6 +4,6 @@ mod dead_letters;
 mod options;
 mod status;
 
-pub use dead_letters::{DeadLetter, DeadLetterStatus};
+pub use dead_letters::{DeadLetter, DeadLetterStatus, Notification};
 pub use options::JobOptions;
 pub use status::{JobStatus, State};

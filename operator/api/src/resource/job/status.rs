@@ -55,7 +55,7 @@ pub struct JobStatus {
     /// One word for a person: Queued, Starting, Running, Recovering, Suspended, Stalled, Complete or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
-    /// Complete, Failed, Suspended, Reconciling and Stalled; RequestAccepted where an annotation asks for a retry or for archiving.
+    /// Complete, Failed, Suspended, Reconciling and Stalled; RequestAccepted where an annotation asks for a retry or for archiving; Notified where the operator's webhook is told.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 8))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

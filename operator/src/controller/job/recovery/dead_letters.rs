@@ -25,6 +25,7 @@ pub fn figures(status: &mut JobStatus, seen: &Observation, plan: &Plan) {
     let mut dead = status.dead_letters.take().unwrap_or_default();
     if let Some(tally) = seen.tally() {
         dead.count(&tally.dead.actions, &tally.dead.categories);
+        dead.oldest_failure_time = tally.dead.oldest_failure_time.map(Time);
         dead.recent = tally.recent.iter().take(RECENT_FAILURES).map(DeadLetter::from).collect();
     }
     if let Some(run) = reported(seen) {

@@ -1,7 +1,7 @@
 //! Which calls one pass makes, against an API server that knows exactly these: an unexpected call fails, and so does
 //! a missing one.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -121,6 +121,7 @@ async fn passes(job: &IngestionJob, jobs: Vec<Job>, pods: Vec<Arc<Pod>>, now: i6
         settings: Arc::new(settings()),
         config,
         metrics: Arc::new(Metrics::default()),
+        outbox: None,
     };
     let context = Context {
         shared,
@@ -155,7 +156,7 @@ async fn passes(job: &IngestionJob, jobs: Vec<Job>, pods: Vec<Arc<Pod>>, now: i6
             handle.next_request().await.map(|(request, _)| format!("{} {}", request.method(), request.uri()));
         assert_eq!(unexpected, None, "unexpected call");
     });
-    let result = pass(job, &context, at(now)).await;
+    let result = pass(job, &context, Instant::now(), at(now)).await;
     drop(context);
     server.await.unwrap();
     result.is_ok()

@@ -15,7 +15,7 @@ use crate::{
             observe::{Observation, Obstacle},
             plan::{Plan, plan},
             references::Reference,
-            status::{project, transition},
+            status::{project, transitions},
         },
         pods,
         runs::Run,
@@ -162,7 +162,7 @@ fn a_step_that_fails_is_told() {
     let status = project(&job, &seen(vec![]), &plan, Some(&error), at(1));
     assert_eq!(told(&status), (vec!["Reconciling"], "QuotaExceeded"));
     assert_eq!(complete_condition(&status).message, "the Kubernetes API: exceeded quota: small; it is tried again");
-    assert!(transition(status_of(&job), &status.job).unwrap().warning);
+    assert!(transitions(status_of(&job), &status.job)[0].warning);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn each_transition_is_one_event() {
     let mut job = job(json!({}));
     let mut tell = |runs: Vec<Run>, now| {
         let status = shown(&job, &seen(runs), now);
-        let event = transition(status_of(&job), &status.job).map(|event| (event.reason, event.warning));
+        let event = transitions(status_of(&job), &status.job).pop().map(|event| (event.reason, event.warning));
         job.status = Some(status);
         event
     };

@@ -1,6 +1,8 @@
 //! The operator's metrics. No I/O; [`crate::admin`] serves them.
 //!
-//! Every label has few values: kinds, outcomes and the constant reasons of errors.
+//! Every label has few values: kinds, outcomes, categories, actions and the constant reasons of errors.
+
+mod dead_letters;
 
 use std::{
     sync::{
@@ -10,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
+use lexigram_api::contract::{CategoryCount, Report};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -20,6 +24,9 @@ use prometheus_client::{
     },
     registry::Registry,
 };
+
+use self::dead_letters::DeadLetterMetrics;
+use crate::queue::Key;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Kind {
@@ -54,14 +61,18 @@ pub struct Metrics {
     queue: Family<Place, Gauge<i64, AtomicI64>>,
     config_valid: Gauge<i64, AtomicI64>,
     leader: Gauge<i64, AtomicI64>,
+    dead_letters: DeadLetterMetrics,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         // 1 ms to 4 s: a reconcile that asks a silent worker takes a second
         let durations: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 2.0, 13));
+        let mut registry = Registry::with_prefix("lexigram");
+        let dead_letters = DeadLetterMetrics::register(&mut registry);
         let metrics = Self {
-            registry: Mutex::new(Registry::with_prefix("lexigram")),
+            registry: Mutex::new(registry),
+            dead_letters,
             reconciles: Family::default(),
             durations: Family::new_with_constructor(durations),
             errors: Family::default(),
@@ -117,11 +128,38 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
+    /// What one object's status tells of dead letters, instead of what it told before.
+    pub fn dead_letters(
+        &self,
+        kind: &'static str,
+        object: &Key,
+        categories: &[CategoryCount],
+        oldest: Option<Timestamp>,
+    ) {
+        self.dead_letters.tell(kind, object, categories, oldest);
+    }
+
+    /// A retry run was started, so long after it was due, by a reconcile that took so long.
+    pub fn retry_started(&self, kind: &'static str, lag: Duration, duration: Duration) {
+        self.dead_letters.retry_started(kind, lag.as_secs_f64(), duration.as_secs_f64());
+    }
+
+    /// A retry run has come to its end.
+    pub fn retried(&self, kind: &'static str, report: &Report) {
+        self.dead_letters.retried(kind, &report.counts.items, &report.counts.failures);
+    }
+
+    /// An attempt to deliver a message to the webhook has ended.
+    pub fn notified(&self, kind: &'static str, arrived: bool) {
+        self.dead_letters.notified(kind, arrived);
+    }
+
     /// All of it in the text format of OpenMetrics.
     ///
     /// # Errors
     /// If memory runs out.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        self.dead_letters.age(Timestamp::now());
         let mut text = String::new();
         encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok(text)
@@ -130,6 +168,8 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use lexigram_api::failure::FailureCategory;
+
     use super::*;
 
     #[test]
@@ -139,12 +179,27 @@ mod tests {
         metrics.reconcile_error("IngestionJob", "Forbidden");
         metrics.queue("IngestionJob", 2, 1);
         metrics.config_valid(false);
+        let count = |retrying, archived| CategoryCount {
+            category: FailureCategory::Timeout,
+            count: retrying + archived,
+            retrying,
+            archived,
+            notified: 0,
+        };
+        let object = |name: &str| ("team-a".to_owned(), name.to_owned());
+        metrics.dead_letters("IngestionJob", &object("a"), &[count(2, 3)], Some(Timestamp::UNIX_EPOCH));
+        metrics.dead_letters("IngestionJob", &object("b"), &[count(4, 0)], None);
+        metrics.dead_letters("IngestionJob", &object("a"), &[count(1, 3)], Some(Timestamp::UNIX_EPOCH));
+        metrics.dead_letters("IngestionJob", &object("b"), &[], None);
         let text = metrics.encode().unwrap();
         for line in [
             r#"lexigram_reconciles_total{kind="IngestionJob",outcome="success"} 1"#,
             r#"lexigram_reconcile_errors_total{kind="IngestionJob",reason="Forbidden"} 1"#,
             r#"lexigram_queue_jobs{kind="IngestionJob",place="waiting"} 2"#,
             "lexigram_config_valid 0",
+            r#"lexigram_dead_letters{kind="IngestionJob",category="Timeout",action="Retry"} 1"#,
+            r#"lexigram_dead_letters{kind="IngestionJob",category="Timeout",action="Archive"} 3"#,
+            r#"lexigram_dead_letters_oldest_age_seconds{kind="IngestionJob"}"#,
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
