@@ -155,7 +155,9 @@ mod tests {
         let shared: Shared = Arc::new((Mutex::new(answers.iter().copied().collect()), sender));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, Router::new().route("/", post(answer)).with_state(shared)).await });
+        tokio::spawn(
+            async move { axum::serve(listener, Router::new().route("/", post(answer)).with_state(shared)).await },
+        );
         (address, messages)
     }
 
@@ -171,7 +173,11 @@ mod tests {
     }
 
     /// Posts again, as reconciles do, at times that the outbox asks for, until it says something that fits.
-    async fn until(outbox: &Arc<Outbox>, mut now: Timestamp, wanted: impl Fn(&Delivery) -> bool) -> (Delivery, Timestamp) {
+    async fn until(
+        outbox: &Arc<Outbox>,
+        mut now: Timestamp,
+        wanted: impl Fn(&Delivery) -> bool,
+    ) -> (Delivery, Timestamp) {
         loop {
             let delivery = outbox.post("IngestionJob", &event(), now);
             if wanted(&delivery) {
@@ -206,7 +212,10 @@ mod tests {
         assert_eq!(received.len(), 3);
         assert!(received.iter().all(|event| event["id"] == "u.x-r1"), "{received:?}");
         let metrics = outbox.metrics.encode().unwrap();
-        assert!(metrics.contains(r#"lexigram_notifications_total{kind="IngestionJob",outcome="failed"} 2"#), "{metrics}");
+        assert!(
+            metrics.contains(r#"lexigram_notifications_total{kind="IngestionJob",outcome="failed"} 2"#),
+            "{metrics}"
+        );
     }
 
     #[tokio::test]

@@ -25,7 +25,8 @@ fn a_bad_key_is_told_once_though_the_webhook_fails_and_a_good_one_is_noticed() {
         let hook = receiver.serve("/hook", [Answer::Status(500), Answer::Never, Answer::Status(500)]);
         it.create(&secret("on-call", json!({"url": hook, "authorization": "Bearer pager"}))).await;
         it.release(&values);
-        let script = Script { require: [("authorization".to_owned(), "Bearer right".to_owned())].into(), ..Script::default() };
+        let script =
+            Script { require: [("authorization".to_owned(), "Bearer right".to_owned())].into(), ..Script::default() };
         let server = FaultProvider::start(address(&it.client).await, script).await.unwrap();
         it.create(&secret("key", json!({"api-key": "wrong"}))).await;
         let texts: Value = (0..50).map(|n| json!({"text": format!("text number {n}")})).collect();
@@ -43,7 +44,10 @@ fn a_bad_key_is_told_once_though_the_webhook_fails_and_a_good_one_is_noticed() {
             (condition.reason == "WebhookFailing").then(|| condition.message.clone())
         });
         let failing = failing.await;
-        assert!(failing.contains("the receiver answered 500") || failing.contains("did not answer in time"), "{failing}");
+        assert!(
+            failing.contains("the receiver answered 500") || failing.contains("did not answer in time"),
+            "{failing}"
+        );
         // nobody else waits for it
         it.ingest("other", json!({"source": {"inline": [{"name": "a.txt", "text": "Hello."}]}})).await;
         it.until_true("other", ConditionType::Complete).await;

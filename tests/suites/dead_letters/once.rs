@@ -64,7 +64,8 @@ fn a_retry_whose_pod_is_killed_costs_one_attempt() {
         let policy = json!({"backoffBaseSeconds": 4, "backoffCapSeconds": 20});
         it.ingest("killed", json!({"source": {"http": {"urls": [url]}}, "failurePolicy": policy})).await;
         it.until_state("killed", State::Recovering, "RetryRunning").await;
-        let in_hand = it.until_job("killed", "has the document in hand", |_| (server.received("/a.txt").len() == 2).then_some(()));
+        let in_hand = it
+            .until_job("killed", "has the document in hand", |_| (server.received("/a.txt").len() == 2).then_some(()));
         in_hand.await;
         it.kill(WORKERS).await;
         let dead = it.until_job("killed", "waits for its next retry", |job| {

@@ -111,7 +111,8 @@ fn a_worker_that_runs_out_of_memory_gets_more() {
 fn ten_thousand_dead_letters_are_one_sweep_and_a_small_status() {
     sandbox(hurry(), async |it| {
         it.claim("exports").await;
-        let script = "n=0; while [ $n -lt 10000 ]; do echo \"{\\\"id\\\": $n}\"; n=$((n + 1)); done > /files/rows.jsonl";
+        let script =
+            "n=0; while [ $n -lt 10000 ]; do echo \"{\\\"id\\\": $n}\"; n=$((n + 1)); done > /files/rows.jsonl";
         it.shell("exports", script).await;
         let mut policy = policy(2);
         policy["actions"] = json!([{"category": "InvalidInput", "action": "Retry"}]);
@@ -138,7 +139,8 @@ async fn sweeps(it: &Sandbox) -> String {
     let path = format!("/api/v1/namespaces/{}/pods/{pod}:8080/proxy/metrics", it.namespace);
     let metrics = kubectl(&["get", "--raw", &path]).unwrap();
     let lines = metrics.lines().filter(|line| {
-        line.starts_with("lexigram_sweep_duration_seconds_sum") || line.starts_with("lexigram_sweep_duration_seconds_count")
+        line.starts_with("lexigram_sweep_duration_seconds_sum")
+            || line.starts_with("lexigram_sweep_duration_seconds_count")
     });
     lines.collect::<Vec<_>>().join("; ")
 }

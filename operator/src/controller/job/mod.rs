@@ -5,6 +5,7 @@ pub(super) mod act;
 pub mod build;
 mod context;
 pub mod counts;
+pub mod decision;
 pub mod kind;
 pub mod observe;
 mod outside;

@@ -3,5 +3,6 @@
 mod build;
 pub(in crate::controller) mod fixtures;
 mod plan;
+mod recovery;
 mod scenarios;
 mod status;
