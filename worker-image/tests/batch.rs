@@ -19,7 +19,7 @@ use common::{
 };
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{EmbedTask, ExitCode, Mode, Report, Task, WorkSpec},
+    contract::{EmbedTask, ExitCode, Mode, Report, StageName, Task, WorkSpec},
     text::{TextFormat, VectorFormat},
 };
 use lexigram_worker::{
@@ -199,6 +199,8 @@ async fn every_row_lands_once_with_id_and_metadata() {
     let report = batch.run("r1").await;
     assert_eq!((report.counts.items.total, report.counts.items.done, report.counts.chunks), (2500, 2500, 2500));
     assert_eq!((report.counts.tokens, report.counts.cached), (2500, 0));
+    let busy: Vec<_> = report.stages.iter().map(|stage| stage.name).collect();
+    assert_eq!(busy, [StageName::List, StageName::Fetch, StageName::Embed, StageName::Store]);
     assert_eq!(batch.ledger(), ["rows 1-1000 Done 1000 -", "rows 1001-2000 Done 1000 -", "rows 2001-2500 Done 500 -"]);
     assert_eq!(batch.keys(), (1..=2500).map(|number| number.to_string()).collect::<Vec<_>>());
     assert_eq!(batch.count("SELECT count(*) FROM vectors"), 2500);

@@ -27,6 +27,10 @@ fn a_document_is_found_by_its_meaning() {
     let (code, output, errors) = workspace.ingest(&[]);
     assert_eq!(code, 0, "{errors}");
     assert!(output.starts_with("2 documents: 2 ingested, 0 unchanged, 0 failed, 0 removed; "), "{output}");
+    let busy = output.lines().nth(1).unwrap();
+    let stages: Vec<_> = busy.split(", ").map(|stage| stage.split_whitespace().nth_back(1).unwrap()).collect();
+    assert!(busy.starts_with("  busy: list "), "{output}");
+    assert_eq!(stages, ["list", "fetch", "parse", "chunk", "embed", "store"], "{output}");
 
     let search = |arguments: &[&str]| {
         let question = "how long can I stay away from work when my baby arrives?";

@@ -13,7 +13,7 @@ use std::{
 
 use common::{Workspace, count, run, wait_until};
 use lexigram_api::{
-    contract::{Progress, Report},
+    contract::{Progress, Report, StageName},
     failure::FailureCategory,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -119,6 +119,9 @@ fn progress_can_be_read_and_a_stop_leaves_everything_for_the_next_pod() {
     let progress = || serde_json::from_str::<Progress>(&get(&address, "/progress")).unwrap();
     wait_until("some documents are done", || progress().counts.items.done > 0);
     let seen = progress();
+    let busy: Vec<_> = seen.stages.iter().map(|stage| stage.name).collect();
+    assert_eq!(busy, StageName::ALL, "{:?}", seen.stages);
+    assert!(seen.stages.iter().all(|stage| (0..=100).contains(&stage.busy_percent)), "{:?}", seen.stages);
     assert_eq!(
         (seen.run.as_str(), seen.counts.items.total, seen.contract_version.as_str()),
         ("docs-r1", 200, "v1alpha1")

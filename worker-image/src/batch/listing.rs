@@ -1,6 +1,6 @@
 //! The input is read once a run, into ranges in the ledger. Reads the input, writes the store.
 
-use lexigram_api::contract::{Counts, ItemCounts, Phase};
+use lexigram_api::contract::{Counts, ItemCounts, Phase, StageName};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{
@@ -21,10 +21,14 @@ impl Run<'_> {
         let (page_sender, mut pages) = mpsc::channel(1);
         let (rows, limits) = (self.input.rows.clone(), self.output.limits());
         let scanning = spawn_blocking(move || scan(&rows, limits, &page_sender));
-        while let Some(page) = self.stop.run_until_cancelled(pages.recv()).await.ok_or(RunFailure::Interrupted)? {
+        let mut next = async || {
+            let page = self.tracker.busy(StageName::List, pages.recv());
+            self.stop.run_until_cancelled(page).await.ok_or(RunFailure::Interrupted)
+        };
+        while let Some(page) = next().await? {
             let listed: Vec<ListedRange> = page.iter().map(|range| self.listed(range)).collect();
             let total = listed.iter().map(|range| range.rows).sum();
-            self.store.add_ranges(&self.key, listed, &self.pipeline).await?;
+            self.tracker.busy(StageName::Store, self.store.add_ranges(&self.key, listed, &self.pipeline)).await?;
             self.tracker.done(&Counts { items: ItemCounts { total, ..Default::default() }, ..Default::default() });
         }
         scanning.await.map_err(|error| broken(&error))??;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use lexigram_api::contract::StageName;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc::Sender},
     task::spawn_blocking,
@@ -42,7 +43,8 @@ impl Run<'_> {
             if self.stop.run_until_cancelled(in_time).await.is_none() {
                 break;
             }
-            let claimed = self.store.claim_texts(&self.key, pace.at_once(SINGLES)).await?;
+            let claiming = self.store.claim_texts(&self.key, pace.at_once(SINGLES));
+            let claimed = self.tracker.busy(StageName::Store, claiming).await?;
             let Some(first) = claimed.first() else { break };
             pace.begun(started.elapsed(), claimed.iter().map(|claimed| claimed.weight).sum());
             // What may have killed a worker goes alone: should it happen again, no other is blamed.
@@ -91,7 +93,8 @@ impl Run<'_> {
                 Ok::<_, InputError>((reader, ahead, rows))
             });
             let rows;
-            (reader, ahead, rows) = reading.await.map_err(|error| broken(&error))??;
+            (reader, ahead, rows) =
+                self.tracker.busy(StageName::Fetch, reading).await.map_err(|error| broken(&error))??;
             beginning = None;
             self.tracker.beat();
             rows.iter().for_each(|row| hash.push(&row.hash()));
@@ -141,7 +144,8 @@ impl Run<'_> {
             Ok::<_, InputError>((reader, singles, read))
         });
         let rows;
-        (reader, singles, rows) = reading.await.map_err(|error| broken(&error))??;
+        (reader, singles, rows) =
+            self.tracker.busy(StageName::Fetch, reading).await.map_err(|error| broken(&error))??;
         self.tracker.beat();
         let slice = Slice { owner: Owner::Singles(singles), rows, _room: room };
         let received = next.send(slice).await.is_ok();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{Counts, ItemCounts, ItemFailure},
+    contract::{Counts, ItemCounts, ItemFailure, StageName},
     failure::Stage,
 };
 use tokio::sync::mpsc::Receiver;
@@ -92,7 +92,7 @@ impl Run<'_> {
                 }
             }
         }
-        self.keep(range, good).await
+        self.tracker.busy(StageName::Store, self.keep(range, good)).await
     }
 
     /// Ids of these rows that others hold; nothing where texts go into files, whose ids are taken as they are.

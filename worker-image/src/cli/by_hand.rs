@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lexigram_api::contract::{ExitCode, Report};
+use lexigram_api::contract::{ExitCode, Report, busyness_in_words};
 use tracing_subscriber::EnvFilter;
 
 use super::fail;
@@ -39,6 +39,14 @@ pub(super) fn canonical(path: &Path, what: &str) -> Result<PathBuf, String> {
 /// The path as text.
 pub(super) fn utf8(path: &Path) -> Result<String, String> {
     path.to_str().map(str::to_owned).ok_or_else(|| format!("the path {} is not UTF-8: rename it", path.display()))
+}
+
+/// A line that shows where the time went; nothing for a run that did nothing.
+pub(super) fn busyness(report: &Report) -> String {
+    match &*report.stages {
+        [] => String::new(),
+        stages => format!("  busy: {}\n", busyness_in_words(stages)),
+    }
 }
 
 /// A line for each of the newest failures, as far as they are among the `failed` ones of this run, and one for those that

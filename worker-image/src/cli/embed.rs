@@ -17,7 +17,7 @@ use lexigram_api::{
 
 use super::{
     Models,
-    by_hand::{canonical, failures, finish, log_for_a_person, utf8},
+    by_hand::{busyness, canonical, failures, finish, log_for_a_person, utf8},
     fail, fail_with, print, progress, stop_on_signal,
 };
 use crate::{
@@ -194,5 +194,5 @@ fn summary(report: &Report, elapsed: Duration) -> String {
         ),
     };
     let failed = texts.failed.max(report.dry_run.as_ref().map_or(0, |dry_run| dry_run.invalid));
-    text + &failures(report, failed, "")
+    text + &busyness(report) + &failures(report, failed, "")
 }

@@ -15,7 +15,7 @@ use lexigram_api::{
 
 use super::{
     Models,
-    by_hand::{canonical, failures, finish, log_for_a_person, utf8},
+    by_hand::{busyness, canonical, failures, finish, log_for_a_person, utf8},
     fail, fail_with, print, progress, stop_on_signal,
 };
 use crate::{
@@ -155,5 +155,5 @@ fn summary(report: &Report, elapsed: Duration) -> String {
         report.counts.tokens,
         elapsed.as_secs_f64(),
     );
-    text + &failures(report, documents.failed, "; `documents --failed` lists them all")
+    text + &busyness(report) + &failures(report, documents.failed, "; `documents --failed` lists them all")
 }

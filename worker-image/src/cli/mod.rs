@@ -22,7 +22,10 @@ use lexigram_api::{contract::ExitCode, failure::FailureCategory};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{failure::Classified, parse::isolate::child_main};
+use crate::{
+    failure::Classified,
+    parse::{isolate::child_main, parse_unprotected},
+};
 
 /// Ingests documents into a searchable store: lists, fetches, parses, chunks, embeds and stores them.
 #[derive(Debug, Parser)]
@@ -65,7 +68,7 @@ struct Models {
 #[must_use]
 pub fn main() -> process::ExitCode {
     let command = match CommandLine::parse().command {
-        Command::ParseChild { memory_bytes } => return child_main(memory_bytes),
+        Command::ParseChild { memory_bytes } => return child_main(memory_bytes, parse_unprotected),
         command => command,
     };
     crate::install_tls_provider();

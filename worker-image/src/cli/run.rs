@@ -11,7 +11,7 @@ use std::{
 use clap::Args;
 use lexigram_api::contract::{
     CONTRACT_VERSION, Embedding, ExitCode, Mode, Report, RunError, SCRATCH_PATH, Task, WORK_SPEC_PATH, WORKER_PORT,
-    WorkSpec,
+    WorkSpec, busyness_in_words,
 };
 use lexigram_api::failure::FailureCategory;
 use serde::Deserialize;
@@ -90,9 +90,10 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
             Ended { report: Report { error, ..idle("").report }, exit: ExitCode::Usage }
         }
     };
+    let busy = busyness_in_words(&ended.report.stages);
     match &ended.report.error {
         Some(error) => tracing::error!(reason = error.reason, "{}", error.message),
-        None => tracing::info!(exit = ?ended.exit, documents = ?ended.report.counts.items, "the run has ended"),
+        None => tracing::info!(exit = ?ended.exit, documents = ?ended.report.counts.items, busy, "the run has ended"),
     }
     if let Err(error) = write_report(&arguments.termination_log, &ended.report) {
         tracing::warn!("no report in {}: {error}", arguments.termination_log.display());

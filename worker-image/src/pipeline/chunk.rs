@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lexigram_api::failure::Stage;
+use lexigram_api::{contract::StageName, failure::Stage};
 use tokio::{sync::mpsc::Receiver, task::spawn_blocking};
 
 use super::{
@@ -23,7 +23,8 @@ impl Run<'_> {
     async fn chunk_one(&self, document: Document<Parsed>) -> Step<Vec<Chunk>> {
         let Document { ticket, content: parsed } = document;
         let chunker = Arc::clone(&self.chunker);
-        let failure = match spawn_blocking(move || chunker.chunk(&parsed)).await {
+        let chunking = spawn_blocking(move || chunker.chunk(&parsed));
+        let failure = match self.tracker.busy(StageName::Chunk, chunking).await {
             Ok(Ok(chunks)) => return Ok(Document { ticket, content: chunks }),
             Ok(Err(error)) => Failure::new(Stage::Chunk, &error),
             Err(error) => Failure::broken(Stage::Chunk, &error),

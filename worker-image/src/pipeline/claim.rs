@@ -1,5 +1,6 @@
 //! First stage: takes waiting documents from the ledger, as many as there is room for. Writes the store.
 
+use lexigram_api::contract::StageName;
 use tokio::{sync::mpsc::Sender, time::Instant};
 
 use super::{
@@ -18,7 +19,7 @@ impl Run<'_> {
             if self.stop.run_until_cancelled(in_time).await.is_none() {
                 break;
             }
-            let Some(item) = self.store.claim(&self.key).await? else { break };
+            let Some(item) = self.tracker.busy(StageName::Store, self.store.claim(&self.key)).await? else { break };
             pace.begun(started.elapsed(), 1);
             // A document that may have killed a worker goes alone: should it happen again, no other is blamed.
             if item.suspect {

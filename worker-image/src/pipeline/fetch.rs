@@ -1,6 +1,6 @@
 //! Second stage: reads a document's content, and settles it there if nothing has changed. Reads the source.
 
-use lexigram_api::failure::Stage;
+use lexigram_api::{contract::StageName, failure::Stage};
 use tokio::{sync::mpsc::Receiver, task::spawn_blocking};
 
 use super::{
@@ -21,15 +21,16 @@ impl Run<'_> {
 
     async fn fetch_one(&self, mut document: Document<()>) -> Step<Fetched> {
         let limit = u64::from(self.task.parsing.max_document_bytes.unsigned_abs());
-        let fetched = match self.source.fetch(&document.ticket.item.name, limit).await {
-            Ok(fetched) => fetched,
-            Err(error) => return Err(document.settle(Settled::Failed(Failure::of_source(&error)))),
-        };
+        let fetched =
+            match self.tracker.busy(StageName::Fetch, self.source.fetch(&document.ticket.item.name, limit)).await {
+                Ok(fetched) => fetched,
+                Err(error) => return Err(document.settle(Settled::Failed(Failure::of_source(&error)))),
+            };
         document.ticket.memory = self.in_hand.memory(fetched.content.len()).await;
         document.ticket.bytes = i64::try_from(fetched.content.len()).unwrap_or(i64::MAX);
         let pipeline = self.pipeline.clone();
         let hashing = spawn_blocking(move || (revision(&fetched.content, &pipeline), fetched));
-        match hashing.await {
+        match self.tracker.busy(StageName::Fetch, hashing).await {
             Ok((revision, _)) if document.ticket.item.revision.as_ref() == Some(&revision) => {
                 Err(document.settle(Settled::Unchanged))
             }

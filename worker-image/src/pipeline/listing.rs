@@ -1,7 +1,7 @@
 //! The source is listed once a run, into the ledger. Reads the source, writes the store.
 
 use futures::StreamExt;
-use lexigram_api::contract::Phase;
+use lexigram_api::contract::{Phase, StageName};
 
 use super::run::Run;
 use crate::run::RunFailure;
@@ -15,7 +15,11 @@ impl Run<'_> {
         self.tracker.phase(Phase::Listing);
         let mut pages = self.source.list().ready_chunks(PAGE);
         let (mut listed, mut failed, mut first) = (0, 0, None);
-        while let Some(page) = self.stop.run_until_cancelled(pages.next()).await.ok_or(RunFailure::Interrupted)? {
+        let mut next = async || {
+            let page = self.tracker.busy(StageName::List, pages.next());
+            self.stop.run_until_cancelled(page).await.ok_or(RunFailure::Interrupted)
+        };
+        while let Some(page) = next().await? {
             let mut documents = Vec::with_capacity(page.len());
             for entry in page {
                 match entry {
@@ -28,7 +32,7 @@ impl Run<'_> {
                 }
             }
             listed += documents.len();
-            self.store.add_listed(&self.key, documents, &self.pipeline).await?;
+            self.tracker.busy(StageName::Store, self.store.add_listed(&self.key, documents, &self.pipeline)).await?;
             self.tracker.beat();
         }
         match first {

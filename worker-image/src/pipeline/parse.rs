@@ -1,6 +1,6 @@
 //! Third stage: bytes to text, in parser processes. Starts processes.
 
-use lexigram_api::failure::Stage;
+use lexigram_api::{contract::StageName, failure::Stage};
 use tokio::sync::mpsc::Receiver;
 
 use super::{
@@ -17,7 +17,8 @@ impl Run<'_> {
 
     async fn parse_one(&self, document: Document<Fetched>) -> Step<Parsed> {
         let Document { mut ticket, content: Fetched { content, media_type } } = document;
-        let parsed = self.parsers.parse(&ticket.item.name, media_type.as_deref(), &content).await;
+        let parsing = self.parsers.parse(&ticket.item.name, media_type.as_deref(), &content);
+        let parsed = self.tracker.busy(StageName::Parse, parsing).await;
         // The text takes the place of the content. Given back before it is asked for: nobody holds room while waiting
         // for more, so nobody waits for ever.
         drop(content);

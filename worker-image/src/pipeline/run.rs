@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, thread::available_parallelism, time::Duration};
 
 use lexigram_api::{
-    contract::{IngestTask, Mode, OpenCircuit, Phase, StoreLocation},
+    contract::{IngestTask, Mode, OpenCircuit, Phase, StageName, StoreLocation},
     document::SyncMode,
 };
 use tokio::sync::mpsc;
@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
             return Err(partial);
         }
         if self.task.mode == Mode::Full && self.task.sync == SyncMode::Mirror {
-            self.store.remove_unlisted(&self.key).await?;
+            self.tracker.busy(StageName::Store, self.store.remove_unlisted(&self.key)).await?;
         }
         Ok(circuit)
     }

@@ -41,6 +41,13 @@ impl Collector for RunCollector {
             let counter = ConstCounter::new(unsigned(count));
             counter.encode(encoder.encode_descriptor(name, help, unit, MetricType::Counter)?)?;
         }
+        let help = "Time in which a stage of the pipeline was at work on one item at least";
+        let unit = Some(&Unit::Seconds);
+        let mut stages = encoder.encode_descriptor("stage_busy", help, unit, MetricType::Counter)?;
+        for (stage, time) in self.0.busy_times() {
+            let labels = [("stage", stage.as_str())];
+            ConstCounter::new(time.as_secs_f64()).encode(stages.encode_family(&labels)?)?;
+        }
         Ok(())
     }
 }
@@ -65,9 +72,18 @@ pub(super) fn text(registry: &Registry) -> Result<String, fmt::Error> {
 
 #[cfg(test)]
 mod tests {
-    use lexigram_api::contract::{Counts, ItemCounts};
+    use lexigram_api::contract::{Counts, ItemCounts, StageName};
 
     use super::*;
+
+    #[tokio::test]
+    async fn stages_that_were_at_work_are_told() {
+        let tracker = Arc::new(Tracker::new("handbook-r1"));
+        tracker.busy(StageName::Parse, tokio::task::yield_now()).await;
+        let text = text(&registry(tracker)).unwrap();
+        assert!(text.contains("lexigram_worker_stage_busy_seconds_total{stage=\"parse\"} "), "{text}");
+        assert!(!text.contains("stage=\"embed\""), "{text}");
+    }
 
     #[test]
     fn a_run_is_told_in_a_few_lines() {

@@ -1,5 +1,6 @@
 //! What a run says of itself: progress while it lasts, and a report at its end. See each module for its I/O.
 
+mod busy;
 mod metrics;
 mod server;
 mod termination;

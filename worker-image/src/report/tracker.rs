@@ -4,15 +4,16 @@ use std::{
     collections::VecDeque,
     pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{CONTRACT_VERSION, Counts, ItemFailure, OpenCircuit, Phase, Progress, RECENT_FAILURES},
+    contract::{CONTRACT_VERSION, Counts, ItemFailure, OpenCircuit, Phase, Progress, RECENT_FAILURES, StageName},
     failure::FailureAction,
 };
 
+use super::busy::Busyness;
 use crate::{embed::Embedder, store::RunSummary};
 
 /// How often a worker that waits for vectors says so.
@@ -24,6 +25,16 @@ pub struct Tracker {
     run: String,
     started: Timestamp,
     state: Mutex<State>,
+    busyness: Mutex<Busyness>,
+}
+
+/// A stage at work; dropping it tells that the stage is done, or was given up.
+struct AtWork<'a>(&'a Tracker, StageName);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.busyness().leave(self.1, Instant::now());
+    }
 }
 
 #[derive(Debug)]
@@ -50,7 +61,7 @@ impl Tracker {
             circuit: None,
             recent_failures: VecDeque::new(),
         };
-        Self { run: run.to_owned(), started, state: Mutex::new(state) }
+        Self { run: run.to_owned(), started, state: Mutex::new(state), busyness: Mutex::default() }
     }
 
     /// The run has come to another phase.
@@ -125,6 +136,18 @@ impl Tracker {
         }
     }
 
+    /// A stage works on an item; waiting for other stages is no part of that.
+    pub async fn busy<T>(&self, stage: StageName, work: impl Future<Output = T>) -> T {
+        self.busyness().enter(stage, Instant::now());
+        let _at_work = AtWork(self, stage);
+        work.await
+    }
+
+    /// The time that each stage has been at work.
+    pub(super) fn busy_times(&self) -> Vec<(StageName, Duration)> {
+        self.busyness().times(Instant::now())
+    }
+
     /// How far the run has come.
     #[must_use]
     pub fn progress(&self) -> Progress {
@@ -138,8 +161,13 @@ impl Tracker {
             counts: state.counts.clone(),
             rate_limited_until: state.rate_limited_until,
             circuit: state.circuit.clone(),
+            stages: self.busyness().shares(Instant::now()),
             recent_failures: state.recent_failures.iter().rev().cloned().collect(),
         }
+    }
+
+    fn busyness(&self) -> MutexGuard<'_, Busyness> {
+        self.busyness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state to be changed; every change is a sign of life.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use lexigram_api::contract::{CircuitSubject, OpenCircuit};
+use lexigram_api::contract::{CircuitSubject, OpenCircuit, StageName};
 
 use super::{
     RunFailure,
@@ -57,7 +57,8 @@ impl Breaker {
                 self.probe(tracker).await?;
                 continue;
             }
-            let outcomes = tracker.watch(&*self.embedder, self.embedder.embed(texts.clone())).await;
+            let embedding = tracker.watch(&*self.embedder, self.embedder.embed(texts.clone()));
+            let outcomes = tracker.busy(StageName::Embed, embedding).await;
             let evidence = evidence(&outcomes)?;
             self.circuit().attempted(Timestamp::now(), false, &evidence);
             // the attempt that opens the circuit is not held against its texts

@@ -36,6 +36,7 @@ pub(crate) async fn conclude(
         summary.dead_letters = dead_letters;
     }
     let mut ended = Ended::new(&run.run, &summary, result.as_ref().err());
+    ended.report.stages = tracker.progress().stages;
     ended.report.circuit = match result {
         Ok(circuit) => circuit,
         // a write that was held in vain

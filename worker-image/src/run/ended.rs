@@ -57,6 +57,7 @@ impl Ended {
             dead_letters: summary.dead_letters.clone(),
             circuit: None,
             next_retry_time: summary.next_retry,
+            stages: Vec::new(),
             recent_failures: summary.recent_failures.clone(),
         };
         Self { report, exit }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use lexigram_api::contract::{CircuitSubject, OpenCircuit};
+use lexigram_api::contract::{CircuitSubject, OpenCircuit, StageName};
 
 use super::circuit::{Circuit, Evidence, Settings, Turn};
 use crate::{failure::Classified, report::Tracker, store::StoreError};
@@ -36,7 +36,7 @@ async fn held_with<T>(
 ) -> Result<T, StoreError> {
     let mut circuit = Circuit::new(settings);
     loop {
-        let (probe, written) = (circuit.turn() != Turn::Go, write().await);
+        let (probe, written) = (circuit.turn() != Turn::Go, tracker.busy(StageName::Store, write()).await);
         let evidence = match &written {
             Ok(_) => Evidence::Works,
             Err(error) if Evidence::is_outage(error.category()) => Evidence::Fails(error.to_string()),

@@ -28,6 +28,7 @@ pub struct Job {
     pub source: FakeSource,
     pub embedder: Arc<FakeEmbedder>,
     pub circuit: CircuitSettings,
+    pub parser_program: PathBuf,
     pub task: IngestTask,
 }
 
@@ -38,13 +39,14 @@ impl Job {
         let Task::Ingest(mut task) = spec.task else { panic!("no ingestion") };
         task.chunking.overlap_tokens = 0;
         let (source, embedder) = (FakeSource::default(), FakeEmbedder::new());
-        Self { workspace, source, embedder, circuit: CircuitSettings::default(), task: *task }
+        let parser_program = PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker"));
+        Self { workspace, source, embedder, circuit: CircuitSettings::default(), parser_program, task: *task }
     }
 
     fn machine(&self) -> Machine {
         Machine {
             embedder: Arc::clone(&self.embedder) as _,
-            parser_program: PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker")),
+            parser_program: self.parser_program.clone(),
             // a parser that is being started has the lock of a run that has just ended, for a moment
             patience: Duration::from_secs(10),
             circuit: self.circuit,

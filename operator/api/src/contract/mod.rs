@@ -6,6 +6,7 @@ mod counts;
 mod exit;
 mod progress;
 mod report;
+mod stages;
 mod work_spec;
 
 pub use counts::{
@@ -15,6 +16,7 @@ pub use counts::{
 pub use exit::ExitCode;
 pub use progress::{Phase, Progress};
 pub use report::{DryRun, Report, RunError, TERMINATION_MESSAGE_BYTES};
+pub use stages::{StageBusyness, StageName, busyness_in_words};
 pub use work_spec::{
     EmbedTask, Embedding, EmbeddingProvider, IngestTask, InlineDocument, InputLocation, Mode, OutputLocation,
     Selection, SourceLocation, StoreLocation, Task, WorkSpec,

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::counts::{Counts, ItemFailure, OpenCircuit};
+use super::{
+    counts::{Counts, ItemFailure, OpenCircuit},
+    stages::StageBusyness,
+};
 
 /// What a run is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +48,9 @@ pub struct Progress {
     /// The provider or store that is left alone for now, because most attempts failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub circuit: Option<OpenCircuit>,
+    /// How busy each stage has been so far, those left out that were not yet; the busiest one is the bottleneck.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageBusyness>,
     /// The newest failures, [`super::RECENT_FAILURES`] at most, newest first.
     pub recent_failures: Vec<ItemFailure>,
 }

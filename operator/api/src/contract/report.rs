@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::counts::{Counts, DeadLetters, ItemFailure, OpenCircuit};
+use super::{
+    counts::{Counts, DeadLetters, ItemFailure, OpenCircuit},
+    stages::StageBusyness,
+};
 use crate::failure::FailureCategory;
 
 /// Kubernetes keeps this much of a container's termination message.
@@ -66,6 +69,9 @@ pub struct Report {
     /// When the earliest of the retrying items is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_retry_time: Option<Timestamp>,
+    /// How busy each stage was, those left out that never were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageBusyness>,
     /// The newest failures, newest first, as many as fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent_failures: Vec<ItemFailure>,
@@ -105,7 +111,7 @@ fn cut(text: &str, chars: usize) -> String {
 mod tests {
     use super::*;
     use crate::{
-        contract::{CONTRACT_VERSION, FailureCounts, ItemCounts, RECENT_FAILURES},
+        contract::{CONTRACT_VERSION, FailureCounts, ItemCounts, RECENT_FAILURES, StageName},
         failure::{FailureAction, Stage},
     };
 
@@ -141,6 +147,7 @@ mod tests {
             dead_letters: DeadLetters::default(),
             circuit: None,
             next_retry_time: None,
+            stages: StageName::ALL.map(|name| StageBusyness { name, busy_percent: 100 }).to_vec(),
             recent_failures: vec![failure; RECENT_FAILURES],
         }
     }

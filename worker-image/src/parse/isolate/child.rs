@@ -1,5 +1,5 @@
-//! The child's side: limits itself, then parses what comes on standard input until that ends. Reads standard input,
-//! writes standard output.
+//! The child's side: limits and confines itself, tells how far that went, then parses what comes on standard input until
+//! that ends. Reads standard input, writes standard output.
 //!
 //! The parent's death ends it too: between documents standard input ends, within one the processor time does. (The
 //! kernel's parent-death signal is of no use: it tells of the death of the thread that started the child.)
@@ -13,26 +13,39 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
     time::{ClockId, clock_gettime},
 };
+use serde::Serialize;
 
 use super::{
-    super::parse_unprotected,
+    super::{ParseError, Parsed},
     UNUSABLE_EXIT_CODE,
+    confine::confine,
     protocol::{MAX_HEADER_BYTES, Reply, Request, TextHeader},
 };
 
 /// Files that a parser may have open: its three standard streams and a few for the runtime.
 const OPEN_FILES: u64 = 16;
 
+/// What turns a document's name, media type and bytes into text, for instance [`super::super::parse_unprotected`].
+type Parser = fn(&str, Option<&str>, &[u8]) -> Result<Parsed, ParseError>;
+
 /// Runs the parser process until its parent closes standard input.
 #[must_use]
-pub fn child_main(memory_bytes: u64) -> ExitCode {
-    match limit(memory_bytes).and_then(|()| serve(&mut io::stdin().lock(), &mut io::stdout().lock())) {
+pub fn child_main(memory_bytes: u64, parser: Parser) -> ExitCode {
+    match work(memory_bytes, parser, &mut io::stdin().lock(), &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(UNUSABLE_EXIT_CODE)
         }
     }
+}
+
+fn work(memory_bytes: u64, parser: Parser, input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
+    limit(memory_bytes)?;
+    // before the first document, so that none can have a say in it
+    write_header(output, &confine())?;
+    output.flush()?;
+    serve(input, output, parser)
 }
 
 /// Gives up what parsing does not need, for good.
@@ -56,7 +69,7 @@ fn limit_processor_time(seconds: u64) -> io::Result<()> {
     Ok(setrlimit(Resource::Cpu, Rlimit { current, maximum })?)
 }
 
-fn serve(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
+fn serve(input: &mut impl Read, output: &mut impl Write, parser: Parser) -> io::Result<()> {
     while let Some(header) = read_header(input)? {
         let request: Request = serde_json::from_slice(&header)?;
         limit_processor_time(request.cpu_seconds)?;
@@ -64,19 +77,22 @@ fn serve(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
         if input.take(request.size).read_to_end(&mut content)? as u64 != request.size {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        let (reply, text): (Reply, _) = match parse_unprotected(&request.name, request.media_type.as_deref(), &content)
-        {
+        let (reply, text): (Reply, _) = match parser(&request.name, request.media_type.as_deref(), &content) {
             Ok(parsed) => (Ok(TextHeader::of(&parsed)), parsed.text),
             Err(error) => (Err(error), String::new()),
         };
-        let header = serde_json::to_vec(&reply)?;
-        let length = u32::try_from(header.len()).map_err(io::Error::other)?;
-        output.write_all(&length.to_be_bytes())?;
-        output.write_all(&header)?;
+        write_header(output, &reply)?;
         output.write_all(text.as_bytes())?;
         output.flush()?;
     }
     Ok(())
+}
+
+fn write_header(output: &mut impl Write, header: &impl Serialize) -> io::Result<()> {
+    let header = serde_json::to_vec(header)?;
+    let length = u32::try_from(header.len()).map_err(io::Error::other)?;
+    output.write_all(&length.to_be_bytes())?;
+    output.write_all(&header)
 }
 
 /// The next header; none where the input ends.

@@ -1,9 +1,11 @@
-//! Parsing is hostile territory: it happens in child processes that have little memory, write no file and are killed
-//! at the deadline. Starts and kills processes.
+//! Parsing is hostile territory: it happens in child processes that have little memory, reach no file, no network and no
+//! other process, and are killed at the deadline. Starts and kills processes.
 
 mod child;
+mod confine;
 mod pool;
 mod protocol;
+mod system_calls;
 mod verdict;
 
 use std::time::Duration;

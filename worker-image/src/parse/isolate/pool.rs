@@ -5,10 +5,11 @@ use std::{
     io,
     path::PathBuf,
     process::Stdio,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, Once, PoisonError},
     time::Duration,
 };
 
+use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStdin, ChildStdout, Command},
@@ -19,6 +20,7 @@ use tokio::{
 use super::{
     super::{MAX_TEXT_BYTES, ParseError, Parsed},
     CHILD_ARGUMENT, Limits,
+    confine::Confinement,
     protocol::{MAX_HEADER_BYTES, Reply, Request},
     verdict::verdict,
 };
@@ -35,6 +37,8 @@ pub struct ParserPool {
     limits: Limits,
     places: Semaphore,
     idle: Mutex<Vec<ParserProcess>>,
+    /// Said once: the kernel is the same for all of them.
+    confinement_told: Once,
 }
 
 /// A running parser; dropping it kills it.
@@ -57,7 +61,7 @@ impl ParserPool {
     /// Up to `size` processes of a program that understands [`CHILD_ARGUMENT`].
     #[must_use]
     pub fn with_executable(executable: PathBuf, limits: Limits, size: usize) -> Self {
-        Self { executable, limits, places: Semaphore::new(size), idle: Mutex::default() }
+        Self { executable, limits, places: Semaphore::new(size), idle: Mutex::default(), confinement_told: Once::new() }
     }
 
     /// Parses a document in one of the processes, waiting for a free one.
@@ -76,7 +80,7 @@ impl ParserPool {
             size: u64::try_from(content.len()).unwrap_or(u64::MAX),
             cpu_seconds: self.limits.deadline.as_secs(),
         };
-        match timeout(self.limits.deadline, process.exchange(&request, content)).await {
+        match timeout(self.limits.deadline, self.exchange(&mut process, &request, content)).await {
             Ok(Ok(result)) => {
                 process.documents += 1;
                 if process.documents < self.limits.documents {
@@ -87,6 +91,32 @@ impl ParserPool {
             Ok(Err(problem)) => Err(self.post_mortem(process, &problem).await),
             Err(_elapsed) => Err(ParseError::Timeout { seconds: self.limits.deadline.as_secs() }),
         }
+    }
+
+    /// Sends a document and reads the reply, both at once: a parser may end before it has read everything.
+    async fn exchange(
+        &self,
+        process: &mut ParserProcess,
+        request: &Request,
+        content: &[u8],
+    ) -> io::Result<Result<Parsed, ParseError>> {
+        let ParserProcess { child: _, input, output, documents } = process;
+        let send = async {
+            let header = serde_json::to_vec(request)?;
+            input.write_u32(u32::try_from(header.len()).map_err(io::Error::other)?).await?;
+            input.write_all(&header).await?;
+            input.write_all(content).await?;
+            input.flush().await
+        };
+        let receive = async {
+            if *documents == 0 {
+                let confinement: Confinement = receive_header(output).await?;
+                self.confinement_told.call_once(|| confinement.tell());
+            }
+            receive(output).await
+        };
+        let ((), result) = tokio::try_join!(send, receive)?;
+        Ok(result)
     }
 
     /// A process that waits for work. One that died while it waited must not be held against the next document.
@@ -130,30 +160,8 @@ impl ParserPool {
     }
 }
 
-impl ParserProcess {
-    /// Sends a document and reads the reply, both at once: a parser may end before it has read everything.
-    async fn exchange(&mut self, request: &Request, content: &[u8]) -> io::Result<Result<Parsed, ParseError>> {
-        let (input, output) = (&mut self.input, &mut self.output);
-        let send = async {
-            let header = serde_json::to_vec(request)?;
-            input.write_u32(u32::try_from(header.len()).map_err(io::Error::other)?).await?;
-            input.write_all(&header).await?;
-            input.write_all(content).await?;
-            input.flush().await
-        };
-        let ((), result) = tokio::try_join!(send, receive(output))?;
-        Ok(result)
-    }
-}
-
 async fn receive(output: &mut ChildStdout) -> io::Result<Result<Parsed, ParseError>> {
-    let length = output.read_u32().await?;
-    if length > MAX_HEADER_BYTES {
-        return Err(io::Error::other("its reply is too long"));
-    }
-    let mut header = vec![0; length as usize];
-    output.read_exact(&mut header).await?;
-    let header = match serde_json::from_slice::<Reply>(&header)? {
+    let header = match receive_header::<Reply>(output).await? {
         Ok(header) if header.size <= MAX_TEXT_BYTES => header,
         Ok(_) => return Err(io::Error::other("its reply is too long")),
         Err(error) => return Ok(Err(error)),
@@ -161,6 +169,16 @@ async fn receive(output: &mut ChildStdout) -> io::Result<Result<Parsed, ParseErr
     let mut text = vec![0; header.size];
     output.read_exact(&mut text).await?;
     Ok(Ok(header.with_text(String::from_utf8(text).map_err(io::Error::other)?)))
+}
+
+async fn receive_header<T: DeserializeOwned>(output: &mut ChildStdout) -> io::Result<T> {
+    let length = output.read_u32().await?;
+    if length > MAX_HEADER_BYTES {
+        return Err(io::Error::other("its reply is too long"));
+    }
+    let mut header = vec![0; length as usize];
+    output.read_exact(&mut header).await?;
+    Ok(serde_json::from_slice(&header)?)
 }
 
 fn no_process(error: &dyn std::fmt::Display) -> ParseError {

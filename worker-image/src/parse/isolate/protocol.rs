@@ -1,5 +1,6 @@
 //! What passes between parent and child, both ways: the length of a JSON header, the header, and the bytes that it
-//! announces, which are a document on the way in and its text on the way out. No I/O.
+//! announces, which are a document on the way in and its text on the way out. Before all that, the child says in a header
+//! of its own how it is [confined](super::confine::Confinement). No I/O.
 
 use serde::{Deserialize, Serialize};
 

@@ -178,6 +178,7 @@ pub(in crate::controller) fn report(run: &str, done: i32, [retrying, archived, n
         dead_letters: DeadLetters { actions: FailureCounts { retrying, archived, notified }, ..Default::default() },
         circuit: None,
         next_retry_time: (retrying > 0).then(|| at(90)),
+        stages: Vec::new(),
         recent_failures: Vec::new(),
     }
 }
@@ -207,6 +208,7 @@ pub(in crate::controller) fn progress(run: &str, done: i32, total: i32) -> Progr
         },
         rate_limited_until: None,
         circuit: None,
+        stages: Vec::new(),
         recent_failures: Vec::new(),
     }
 }
