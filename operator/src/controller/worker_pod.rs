@@ -35,8 +35,9 @@ use crate::{
 
 /// User and group of the worker image.
 const USER: i64 = 65532;
-/// Pods that may fail before the Job does, disruptions not counted.
-const BACKOFF_LIMIT: i32 = 6;
+/// Pods that may fail again before the Job does, disruptions not counted. After that the failure policy decides: it waits
+/// longer, and gives more memory.
+const BACKOFF_LIMIT: i32 = 2;
 /// Room for temporary files: documents that are being parsed.
 const SCRATCH_SIZE: &str = "2Gi";
 

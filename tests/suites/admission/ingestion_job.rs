@@ -380,7 +380,7 @@ fn what_is_left_out_has_its_default() {
             "priority": 0,
             "suspend": false,
             "failurePolicy": {
-                "maxAttempts": 5, "backoffBaseSeconds": 30, "backoffCapSeconds": 3600,
+                "maxAttempts": 5, "backoffBaseSeconds": 30, "backoffCapSeconds": 3600, "memoryFactor": 2, "memoryLimit": "4Gi",
                 "archive": {"maxItems": 10_000, "retentionSeconds": 2_592_000},
             },
             "worker": {},
@@ -424,6 +424,7 @@ fn kubectl_get_shows_a_line_that_ends_with_the_age() {
             ("Chunks", 0),
             ("Failed", 0),
             ("Collection", 1),
+            ("Retry", 1),
             ("Reason", 1),
             ("Duration", 1),
             ("Age", 0),

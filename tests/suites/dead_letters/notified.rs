@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use lexigram_api::resource::{ConditionType, State};
 use lexigram_fault_provider::{FaultProvider, Script};
-use lexigram_tests::{Answer, FaultServer, address, condition_of, sandbox};
+use lexigram_tests::{Answer, FaultServer, address, condition_of};
 use serde_json::{Value, json};
 
 use crate::{dead_letters, hurry};
@@ -39,7 +39,8 @@ fn a_bad_key_is_told_once_though_the_webhook_fails_and_a_good_one_is_noticed() {
         it.batches().apply("texts", spec).await;
         let batch = it.batches().until_true("texts", ConditionType::Stalled).await;
         assert!(batch.status.unwrap().job.state.is_some_and(|state| state == State::Failed || state == State::Stalled));
-        let failing = it.batches().until("texts", "says that the webhook fails", |batch| {
+        let batches = it.batches();
+        let failing = batches.until("texts", "says that the webhook fails", |batch| {
             let condition = condition_of(batch, ConditionType::Notified)?;
             (condition.reason == "WebhookFailing").then(|| condition.message.clone())
         });

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::Config;
 use lexigram_api::resource::{ConditionType, State};
-use lexigram_tests::{Answer, FaultServer, OPERATORS, Sandbox, WORKERS, sandbox, until};
+use lexigram_tests::{Answer, FaultServer, OPERATORS, Sandbox, sandbox, until};
 use serde_json::json;
 
 use crate::{dead_letters, documents, hurry, policy};
@@ -67,7 +67,7 @@ fn a_retry_whose_pod_is_killed_costs_one_attempt() {
         let in_hand = it
             .until_job("killed", "has the document in hand", |_| (server.received("/a.txt").len() == 2).then_some(()));
         in_hand.await;
-        it.kill(WORKERS).await;
+        it.crash("killed-retry1").await;
         let dead = it.until_job("killed", "waits for its next retry", |job| {
             let dead = dead_letters(job);
             (dead.recent.first()?.attempts >= 2 && dead.next_retry_time.is_some()).then_some(dead)

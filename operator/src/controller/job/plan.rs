@@ -225,6 +225,7 @@ fn after<K: JobKind>(
     run: &Run,
     ended: Timestamp,
 ) -> Plan {
+    // the report of the run itself, and that of the full run before it: its pod may have gone since
     let reported = run.finisher().is_some_and(|end| end.report.is_some());
     let Some(tally) = seen.tally().filter(|_| reported) else {
         return unreported(job, seen, config, now, run, ended);
@@ -257,7 +258,7 @@ fn unreported<K: JobKind>(
     run: &Run,
     ended: Timestamp,
 ) -> Plan {
-    if run.finisher().is_some() {
+    if run.finisher().is_some_and(|end| end.report.is_none()) {
         return Plan::Failed(RunError {
             category: FailureCategory::Configuration,
             reason: "ReportUnreadable".to_owned(),

@@ -217,6 +217,17 @@ fn a_report_is_waited_for_then_the_run_is_made_again_a_bounded_number_of_times()
 }
 
 #[test]
+fn a_full_run_whose_pod_has_gone_before_its_retries_were_through_is_made_again() {
+    let full = run(&kube_job("handbook-r1", 1, false, complete(60)), &[]);
+    let retry = run(
+        &kube_job("handbook-retry1", 130, false, complete(140)),
+        &[finished(&report("handbook-retry1", 1, [1, 0, 0]))],
+    );
+    let again = Start { number: RunNumber::Full(2), how: Launch::Create(Take::Everything), request: None };
+    assert_eq!(planned(&job(json!({})), &seen(vec![full, retry]), 200), Plan::Start(again));
+}
+
+#[test]
 fn the_report_of_an_interrupted_worker_is_not_that_of_the_run() {
     let interrupted = report("handbook-r1", 1, [0, 0, 0]).to_termination_message().unwrap();
     let earlier = crashed("handbook-r1", 143, "Error", &interrupted);
