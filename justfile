@@ -63,6 +63,6 @@ env:
 fmt:
     @cargo fmt --all
 
-# Run a benchmark of benches/; `just bench embed` compares embedding with Python onnxruntime
+# Run a benchmark of benches/; `embed` compares embedding with Python onnxruntime, `ingest` ingestion with LlamaIndex
 bench name *arguments:
     @"benches/$1/run.sh" "${@:2}"

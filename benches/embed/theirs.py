@@ -13,7 +13,7 @@ import graphs
 
 
 class Model:
-    def __init__(self, folder, work, threads):
+    def __init__(self, folder, work, threads, kinds=("plain", "fused")):
         folder = Path(folder)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
@@ -25,7 +25,7 @@ class Model:
         modules = folder / "modules.json"
         self.normalize = modules.exists() and "Normalize" in modules.read_text()
         self.sessions, self.load_seconds = {}, {}
-        for kind in ("plain", "fused"):
+        for kind in kinds:
             path = str(Path(work) / f"{kind}.onnx")
             graphs.write(folder, kind, path)
             options = onnxruntime.SessionOptions()
@@ -97,4 +97,5 @@ def main():
         print(json.dumps(answer), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

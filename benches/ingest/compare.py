@@ -1,0 +1,132 @@
+"""Runs both sides of the benchmark in turn, each run a process of its own, and compares them. See run.sh."""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROUNDS = int(os.environ.get("LEXIGRAM_BENCH_ROUNDS", "3"))
+# documents; all of them where 0
+FILES = int(os.environ.get("LEXIGRAM_BENCH_FILES", "0"))
+SAMPLE_SECONDS = 0.05
+
+
+def resident(pid):
+    """Memory of a process and all that it has started, in MiB. Pages that they share count for each of them."""
+    pages = 0
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                pages += resident(child) * 2**20 // os.sysconf("SC_PAGE_SIZE")
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it has just ended
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def run(command):
+    """What a run prints, and its peak memory."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    peak = 0.0
+    done = threading.Event()
+
+    def watch():
+        nonlocal peak
+        while not done.wait(SAMPLE_SECONDS):
+            peak = max(peak, resident(process.pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    output = process.communicate()[0]
+    done.set()
+    watcher.join()
+    if process.returncode:
+        raise SystemExit(f"{command[0]} failed; what it said stands above")
+    return {**json.loads(output.splitlines()[-1]), "rss": peak}
+
+
+def sample(corpus, work):
+    """The corpus, or as many of its documents as are asked for, evenly spread over it by name."""
+    files = sorted(corpus.iterdir())
+    if not FILES or FILES >= len(files):
+        return corpus, files
+    files = [files[index * len(files) // FILES] for index in range(FILES)]
+    folder = work / "sample"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for file in files:
+        os.link(file, folder / file.name)
+    return folder, files
+
+
+class Sides:
+    def __init__(self, binary, model, folder, work):
+        self.work = work
+        scripts = Path(__file__).parent
+        self.commands = {
+            "ours": lambda kind, store: [binary, kind, str(folder), str(store / "bench.db"), model],
+            "LlamaIndex": lambda kind, store: [sys.executable, str(scripts / "llamaindex.py"), kind, str(folder), str(store), model],
+        }
+
+    def run(self, side, kind, again=False):
+        store = self.work / f"store-{side}"
+        if not again:
+            shutil.rmtree(store, ignore_errors=True)
+            # theirs takes a folder that is there for one with a store in it
+            if side == "ours":
+                store.mkdir()
+        return run(self.commands[side](kind, store))
+
+    def pair(self, kind, again=False):
+        return {side: self.run(side, kind, again) for side in self.commands}
+
+
+def main():
+    binary, model, corpus, work = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
+    folder, files = sample(corpus, work)
+    size = sum(file.stat().st_size for file in files)
+    kinds = sorted({file.suffix for file in files})
+    counts = ", ".join(f"{sum(file.suffix == kind for file in files)} {kind}" for kind in kinds)
+    print(f"{len(files)} documents ({counts}), {size / 1e6:.1f} MB; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {ROUNDS} rounds")
+    sides, rounds = Sides(binary, model, folder, work), {"no-embed": [], "unchanged": [], "model": []}
+    for number in range(ROUNDS):
+        for name, kind, again in (("no-embed", "mock", False), ("unchanged", "mock", True), ("model", "model", False)):
+            start = time.monotonic()
+            pair = sides.pair(kind, again)
+            rounds[name].append(pair)
+            print(f"round {number + 1}, {name}: {time.monotonic() - start:.0f} s, load {os.getloadavg()[0]:.1f}", flush=True)
+            for side, of in pair.items():
+                print(f"  {side}: {of['documents']} documents, {of['failed']} failed, {of['chunks']} chunks; {of['busy']}", flush=True)
+                if again and of["embedded_documents"]:
+                    raise SystemExit(f"{side} has embedded {of['embedded_documents']} documents that have not changed")
+
+    print(f"medians:\n{'':11}{'':12}{'seconds':>9}{'documents/s':>13}{'chunks/s':>10}{'peak MiB':>10}")
+    for name, pairs in rounds.items():
+        for side in sides.commands:
+            seconds, documents, chunks, rss = (
+                statistics.median(pair[side][key] for pair in pairs) for key in ("seconds", "documents", "chunks", "rss")
+            )
+            print(f"{name:11}{side:12}{seconds:9.2f}{documents / seconds:13.1f}{chunks / seconds:10.1f}{rss:10.0f}")
+
+    def ratio(name, value):
+        # of each round, whose two runs met the same state of the machine
+        return statistics.median(value(pair["ours"], pair["LlamaIndex"]) for pair in rounds[name])
+
+    print(f"load of the machine at the end: {os.getloadavg()[0]:.1f}")
+    print(f"model, by documents: {ratio('model', lambda own, other: other['seconds'] / own['seconds']):.2f}")
+    rate = lambda of: of["chunks"] / of["seconds"]
+    for name, of, value in (
+        ("no-embed", "no-embed", lambda own, other: other["seconds"] / own["seconds"]),
+        ("model", "model", lambda own, other: rate(own) / rate(other)),
+        ("unchanged", "unchanged", lambda own, other: other["seconds"] / own["seconds"]),
+        ("rss", "model", lambda own, other: own["rss"] / other["rss"]),
+    ):
+        print(f"ratio {name} {ratio(of, value):.2f}")
+
+
+main()
