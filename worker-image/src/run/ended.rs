@@ -79,7 +79,7 @@ mod tests {
     #[rstest]
     #[case::finished(None, 0, None)]
     #[case::stopped(Some(RunFailure::Interrupted), 143, None)]
-    #[case::refused(Some(RunFailure::Source(SourceError::Refused { status: 401 })), 77, Some("SourceAccessDenied"))]
+    #[case::refused(Some(RunFailure::Source(SourceError::Refused { answer: "HTTP 401".to_owned(), check: "spec" })), 77, Some("SourceAccessDenied"))]
     #[case::set_up_wrongly(
         Some(RunFailure::Source(SourceError::NoDirectory { path: "/gone".to_owned() })),
         78,

@@ -6,6 +6,7 @@ pub mod build;
 mod context;
 pub mod counts;
 pub mod kind;
+pub mod network;
 pub mod observe;
 pub mod plan;
 pub mod provider;
