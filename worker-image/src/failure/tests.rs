@@ -56,6 +56,7 @@ classification!(source: SourceError {
     } => InvalidInput, "LocalAddress";
     SourceError::Setting { .. } = SourceError::Setting { field: text(), problem: text() } => Configuration, "InvalidSourceSetting";
     SourceError::Name { .. } = SourceError::Name { problem: text() } => InvalidInput, "UnusableName";
+    SourceError::TooManyDocuments { .. } = SourceError::TooManyDocuments { limit: 1 } => Configuration, "TooManyDocuments";
     SourceError::Identity { .. } = SourceError::Identity { problem: text() } => Authentication, "IdentityRefused";
     SourceError::Redirects { .. } = SourceError::Redirects { limit: 5 } => InvalidInput, "TooManyRedirects";
     SourceError::Gone { .. } = SourceError::Gone { detail: text() } => InvalidInput, "SourceGone";
@@ -164,7 +165,9 @@ fn circuit() -> OpenCircuit {
 
 classification!(run: RunFailure {
     RunFailure::Source(_) = RunFailure::Source(SourceError::Refused { answer: text(), check: "spec" }) => Authentication, "SourceAccessDenied";
-    RunFailure::ListingPartial { .. } = RunFailure::ListingPartial { listed: 1, failed: 1, first: text() } => Transient, "ListingPartial";
+    RunFailure::ListingPartial { .. } = RunFailure::ListingPartial {
+        listed: 1, failed: 1, first: SourceError::Connection(text()),
+    } => Transient, "ListingPartial";
     RunFailure::Chunk(_) = RunFailure::Chunk(ChunkError::Overlap { overlap: 1, max_tokens: 1 }) => Configuration, "InvalidChunking";
     RunFailure::Embed(_) = RunFailure::Embed(EmbedError::Computation(text())) => Unknown, "EmbeddingFailed";
     RunFailure::NotCarriedOver { .. } = RunFailure::NotCarriedOver { chunk: Uuid::nil(), error: Box::new(EmbedError::Computation(text())) } => Unknown, "EmbeddingFailed";

@@ -87,8 +87,13 @@ mod tests {
     )]
     #[case::may_pass(Some(RunFailure::Store(StoreError::Busy)), 75, Some("StoreBusy"))]
     #[case::partial(
-        Some(RunFailure::ListingPartial { listed: 3, failed: 1, first: "x".to_owned() }),
+        Some(RunFailure::ListingPartial { listed: 3, failed: 1, first: SourceError::Connection("x".to_owned()) }),
         75,
+        Some("ListingPartial")
+    )]
+    #[case::partial_for_good(
+        Some(RunFailure::ListingPartial { listed: 3, failed: 1, first: SourceError::TooManyDocuments { limit: 3 } }),
+        78,
         Some("ListingPartial")
     )]
     fn ends(#[case] error: Option<RunFailure>, #[case] code: u8, #[case] reason: Option<&str>) {

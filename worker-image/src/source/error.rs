@@ -78,6 +78,14 @@ pub enum SourceError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A site has more than is asked for.
+    #[error(
+        "spec.source.http.crawl.maxDocuments: the site has more than {limit} pages; raise it, or take a part of the site by spec.source.http.urls or spec.source.exclude"
+    )]
+    TooManyDocuments {
+        /// The limit.
+        limit: i32,
+    },
     /// The pod's identity is worth nothing.
     #[error(
         "the identity of the pod gives no credentials ({problem}); check spec.worker.serviceAccountName and the role that it is tied to, or set credentialsSecretRef"
@@ -151,6 +159,7 @@ impl Classified for SourceError {
             | Self::Header { .. }
             | Self::Url { .. }
             | Self::Setting { .. }
+            | Self::TooManyDocuments { .. }
             | Self::LocalAddress { configured: true, .. } => FailureCategory::Configuration,
             Self::Unreadable { .. } | Self::ServerError { .. } | Self::Connection(_) => FailureCategory::Transient,
             Self::Gone { .. }
@@ -174,6 +183,7 @@ impl Classified for SourceError {
             Self::Url { .. } => "InvalidUrl",
             Self::LocalAddress { .. } => "LocalAddress",
             Self::Setting { .. } => "InvalidSourceSetting",
+            Self::TooManyDocuments { .. } => "TooManyDocuments",
             Self::Name { .. } => "UnusableName",
             Self::Identity { .. } => "IdentityRefused",
             Self::Redirects { .. } => "TooManyRedirects",

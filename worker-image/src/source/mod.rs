@@ -58,8 +58,8 @@ pub fn open(task: &IngestTask) -> Result<Box<dyn Source>, SourceError> {
     let filter = NameFilter::new(&task.include, &task.exclude)?;
     Ok(match &task.source {
         SourceLocation::Directory { path } => Box::new(Directory::open(path, filter)?),
-        SourceLocation::Http { urls, crawl: _, headers_directory, access } => {
-            Box::new(Web::open(urls.clone(), headers_directory.as_deref(), access, &filter)?)
+        SourceLocation::Http { urls, crawl, headers_directory, access } => {
+            Box::new(Web::open(urls, crawl.as_ref(), headers_directory.as_deref(), access, filter)?)
         }
         SourceLocation::S3 { settings, credentials_directory, access } => {
             Box::new(Bucket::open(settings, credentials_directory.as_deref(), access, filter)?)

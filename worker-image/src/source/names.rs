@@ -20,9 +20,14 @@ impl NameFilter {
         })
     }
 
+    /// Whether the document is left out, whatever `include` says.
+    pub(super) fn excludes(&self, name: &str) -> bool {
+        self.exclude.is_match(name)
+    }
+
     /// Whether the document is wanted.
     pub(super) fn accepts(&self, name: &str) -> bool {
-        self.include.as_ref().is_none_or(|globs| globs.is_match(name)) && !self.exclude.is_match(name)
+        self.include.as_ref().is_none_or(|globs| globs.is_match(name)) && !self.excludes(name)
     }
 }
 

@@ -5,7 +5,9 @@
 
 pub mod fake;
 pub mod job;
+pub mod s3;
 pub mod source;
+pub mod web;
 
 use std::{
     collections::BTreeMap,

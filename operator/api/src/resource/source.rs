@@ -93,8 +93,12 @@ pub struct HttpSource {
 /// Objects of a bucket, of AWS or any other server with its interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.endpoint) || self.endpoint.startsWith('http://') || self.endpoint.startsWith('https://')")
-    .message("spec.source.s3.endpoint: must begin with http:// or https://, for instance 'https://minio.example.com:9000'"))]
+#[x_kube(
+    validation = Rule::new("!has(self.endpoint) || self.endpoint.startsWith('http://') || self.endpoint.startsWith('https://')")
+        .message("spec.source.s3.endpoint: must begin with http:// or https://, for instance 'https://minio.example.com:9000'"),
+    validation = Rule::new("!has(self.endpoint) || !self.endpoint.contains('@')")
+        .message("spec.source.s3.endpoint: must hold no user or password, which everybody can read there; use spec.source.s3.credentialsSecretRef")
+)]
 pub struct S3Source {
     /// Which objects.
     #[serde(flatten)]

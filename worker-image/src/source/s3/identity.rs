@@ -108,7 +108,7 @@ impl Identity {
         };
         let response = request.send().await.map_err(|error| connection(&error))?;
         let status = response.status();
-        let body = String::from_utf8_lossy(&read_some(response, ANSWER_BYTES).await).into_owned();
+        let body = String::from_utf8_lossy(&read_some(response, ANSWER_BYTES).await?).into_owned();
         match status.as_u16() {
             200..=299 => {}
             429 | 500..=599 => return Err(SourceError::ServerError { status: status.as_u16() }),

@@ -74,7 +74,7 @@ impl Server {
             return Ok(response);
         }
         let (status, headers) = (response.status(), response.headers().clone());
-        let complaint = complaint(&read_some(response, COMPLAINT_BYTES).await);
+        let complaint = complaint(&read_some(response, COMPLAINT_BYTES).await.unwrap_or_default());
         Err(refusal(status, &headers, &complaint, self.bucket.name(), credentials.is_some()))
     }
 }

@@ -60,11 +60,6 @@ impl Client {
         Ok(Self { http, headers, egress })
     }
 
-    /// The content behind a URL, of `limit` bytes at the most.
-    pub(super) async fn download(&self, url: &Url, limit: u64) -> Result<Fetched, SourceError> {
-        read(self.request(&Method::GET, url, true).await?.response, limit).await
-    }
-
     /// The answer to a request. Asks again when the server asks to slow down and names a time that is worth waiting
     /// for. `configured` says whether the spec itself has the URL.
     pub(super) async fn request(&self, method: &Method, url: &Url, configured: bool) -> Result<Answer, SourceError> {
@@ -126,18 +121,18 @@ pub(in crate::source) async fn read(response: Response, limit: u64) -> Result<Fe
     Ok(Fetched { content, media_type })
 }
 
-/// The beginning of a body, as far as it comes: what a server says is wrong.
-pub(in crate::source) async fn read_some(response: Response, most: usize) -> Vec<u8> {
+/// The beginning of a body, `most` bytes at the most.
+pub(in crate::source) async fn read_some(response: Response, most: usize) -> Result<Vec<u8>, SourceError> {
     let mut content = Vec::new();
     let mut body = response.bytes_stream();
-    while let Some(Ok(part)) = body.next().await {
-        content.extend_from_slice(&part);
+    while let Some(part) = body.next().await {
+        content.extend_from_slice(&part.map_err(|error| connection(&error))?);
         if content.len() >= most {
             content.truncate(most);
             break;
         }
     }
-    content
+    Ok(content)
 }
 
 /// Why a request failed.

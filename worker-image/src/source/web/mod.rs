@@ -1,8 +1,14 @@
-//! Documents of web servers: single ones by URL. A document's name is its URL. Sends HTTP requests.
+//! Documents of web servers: those of a list, or those that are found on a site. A document's name is its URL. Sends
+//! HTTP requests.
 
 mod answer;
 mod client;
 mod download;
+mod links;
+mod robots;
+mod scope;
+mod site;
+mod sitemap;
 #[cfg(test)]
 mod tests;
 
@@ -11,11 +17,13 @@ use futures::{
     future::BoxFuture,
     stream::{self, BoxStream},
 };
-use lexigram_api::contract::NetworkAccess;
-use reqwest::Method;
+use lexigram_api::{contract::NetworkAccess, source::Crawl};
+use reqwest::{Method, Url};
+use tokio::sync::mpsc;
 
 use super::{Fetched, Listed, Source, SourceError, names::NameFilter};
 use client::{Client, parse};
+use site::Site;
 
 pub(super) use client::{connection, read, read_some};
 pub(crate) use download::Download;
@@ -23,44 +31,99 @@ pub(crate) use download::Download;
 /// Documents whose versions are asked for at once.
 const CONCURRENCY: usize = 4;
 
-/// A list of URLs.
+/// Found documents that wait for the ledger at the most.
+const LISTING_BUFFER: usize = 64;
+
+/// Documents of web servers.
 pub(super) struct Web {
-    urls: Vec<String>,
     client: Client,
+    filter: NameFilter,
+    documents: Documents,
+}
+
+enum Documents {
+    /// These, and no others.
+    List(Vec<String>),
+    /// What is found on a site.
+    Site(Site),
 }
 
 impl Web {
     pub(super) fn open(
-        mut urls: Vec<String>,
+        urls: &[String],
+        crawl: Option<&Crawl>,
         headers_directory: Option<&str>,
         access: &NetworkAccess,
-        filter: &NameFilter,
+        filter: NameFilter,
     ) -> Result<Self, SourceError> {
-        urls.retain(|url| filter.accepts(url));
-        Ok(Self { urls, client: Client::open(access, headers_directory)? })
+        let documents = match crawl {
+            Some(crawl) => Documents::Site(Site::new(urls, crawl)?),
+            None => Documents::List(urls.iter().filter(|url| filter.accepts(url)).cloned().collect()),
+        };
+        Ok(Self { client: Client::open(access, headers_directory)?, filter, documents })
     }
 
-    /// A document with its version, if the server tells that without sending the document. What is wrong with the
-    /// document shows when it is fetched.
-    async fn look(&self, url: &str) -> Listed {
-        let head = async { self.client.request(&Method::HEAD, &parse(url)?, true).await };
-        let version = head.await.ok().and_then(|answer| answer::version(answer.response.headers()));
-        Listed { name: url.to_owned(), version }
+    /// The content of a document, if it still is one of these.
+    async fn fetch_known(&self, name: &str, limit: u64) -> Result<Fetched, SourceError> {
+        let gone = |detail: &str| SourceError::Gone { detail: detail.to_owned() };
+        match &self.documents {
+            Documents::List(urls) if urls.iter().any(|url| url == name) => {
+                let answer = self.client.request(&Method::GET, &parse(name)?, true).await?;
+                read(answer.response, limit).await
+            }
+            Documents::List(_) => Err(gone("no longer in spec.source.http.urls")),
+            Documents::Site(site) => {
+                let url = parse(name)?;
+                if !site.contains(&url) || !self.filter.accepts(name) {
+                    return Err(gone("no longer of the site of spec.source.http.urls, or left out"));
+                }
+                let answer = self.client.request(&Method::GET, &url, false).await?;
+                match site.contains(&answer.url) {
+                    true => read(answer.response, limit).await,
+                    false => Err(gone("it has moved to another site")),
+                }
+            }
+        }
     }
+}
+
+/// A document with its version, if the server tells that without sending the document. What is wrong with the document
+/// shows when it is fetched.
+async fn look(client: &Client, url: Url) -> Listed {
+    let head = client.request(&Method::HEAD, &url, false).await;
+    let version = head.ok().and_then(|answer| answer::version(answer.response.headers()));
+    Listed { name: url.into(), version }
 }
 
 impl Source for Web {
     fn list(&self) -> BoxStream<'_, Result<Listed, SourceError>> {
-        stream::iter(&self.urls).map(|url| self.look(url)).buffered(CONCURRENCY).map(Ok).boxed()
+        match &self.documents {
+            Documents::List(urls) => {
+                let look = |url: &'_ String| {
+                    let (name, url) = (url.clone(), parse(url));
+                    async move {
+                        let version = match url {
+                            Ok(url) => look(&self.client, url).await.version,
+                            Err(_shows_when_fetched) => None,
+                        };
+                        Ok(Listed { name, version })
+                    }
+                };
+                stream::iter(urls).map(look).buffered(CONCURRENCY).boxed()
+            }
+            Documents::Site(site) => {
+                let (sender, receiver) = mpsc::channel(LISTING_BUFFER);
+                let find = async move { site.find(&self.client, &self.filter, &sender).await };
+                let found = stream::unfold(receiver, |mut receiver| async {
+                    receiver.recv().await.map(|listed| (listed, receiver))
+                });
+                // one drives the other
+                stream::select(found, find.into_stream().filter_map(async |()| None)).boxed()
+            }
+        }
     }
 
     fn fetch<'a>(&'a self, name: &'a str, limit: u64) -> BoxFuture<'a, Result<Fetched, SourceError>> {
-        async move {
-            match self.urls.iter().any(|url| url == name) {
-                true => self.client.download(&parse(name)?, limit).await,
-                false => Err(SourceError::Gone { detail: "no longer in spec.source.http.urls".to_owned() }),
-            }
-        }
-        .boxed()
+        self.fetch_known(name, limit).boxed()
     }
 }

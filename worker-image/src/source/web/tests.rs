@@ -20,7 +20,7 @@ use crate::failure::Classified;
 fn source(urls: Vec<String>, headers: Option<&str>) -> Web {
     crate::install_tls_provider();
     let access = NetworkAccess { allow_local_addresses: true, ca_file: None };
-    Web::open(urls, headers, &access, &NameFilter::new(&[], &[]).unwrap()).unwrap()
+    Web::open(&urls, None, headers, &access, NameFilter::new(&[], &[]).unwrap()).unwrap()
 }
 
 fn secret() -> tempfile::TempDir {
@@ -133,7 +133,7 @@ async fn a_redirect_to_a_local_address_is_refused(#[case] target: &str) {
     let known = |builder: reqwest::ClientBuilder| builder.resolve("docs.example", *server.address());
     let client = Client::with_limits(&NetworkAccess::default(), None, known).unwrap();
     let url = parse(&format!("http://docs.example:{}/", server.address().port())).unwrap();
-    let error = client.download(&url, 100).await.unwrap_err();
+    let error = client.request(&Method::GET, &url, true).await.err().unwrap();
     assert_eq!((error.reason(), error.category()), ("LocalAddress", FailureCategory::InvalidInput), "{error}");
 }
 
@@ -143,7 +143,7 @@ async fn a_url_of_the_spec_at_a_local_address_is_a_wrong_setting() {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(200)).expect(0).mount(&server).await;
     let filter = NameFilter::new(&[], &[]).unwrap();
-    let source = Web::open(vec![server.uri()], None, &NetworkAccess::default(), &filter).unwrap();
+    let source = Web::open(&[server.uri()], None, None, &NetworkAccess::default(), filter).unwrap();
     let error = source.fetch(&server.uri(), 100).await.unwrap_err();
     assert_eq!((error.reason(), error.category()), ("LocalAddress", FailureCategory::Configuration), "{error}");
 }
