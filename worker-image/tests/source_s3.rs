@@ -7,7 +7,12 @@ mod common;
 
 use std::{collections::BTreeSet, fs};
 
-use axum::{Router, extract::Query, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    http::{StatusCode, Uri},
+    response::IntoResponse,
+    routing::get,
+};
 use common::{job::Job, query, s3::S3Server};
 use futures::StreamExt;
 use lexigram_api::{
@@ -133,8 +138,10 @@ async fn a_local_endpoint_is_refused_unless_allowed() {
 /// A mock of an S3 server with so many objects, whose page with that number fails.
 async fn mock_s3(objects: usize, broken_page: Option<usize>) -> SourceLocation {
     const PAGE: usize = 1000;
-    let listing = move |Query(query): Query<std::collections::BTreeMap<String, String>>| async move {
-        let first = query.get("continuation-token").map_or(0, |token| token.parse::<usize>().unwrap());
+    let listing = move |uri: Uri| async move {
+        let mut query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let token = query.find(|(key, _)| key == "continuation-token");
+        let first = token.map_or(0, |(_, token)| token.parse::<usize>().unwrap());
         if Some(first / PAGE) == broken_page {
             return (StatusCode::FORBIDDEN, "<Error><Code>AccessDenied</Code></Error>".to_owned()).into_response();
         }

@@ -64,3 +64,24 @@ pub struct S3Settings {
 fn region() -> String {
     "us-east-1".to_owned()
 }
+
+/// Files of a git repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GitSettings {
+    /// URL of the repository over HTTPS or HTTP, for instance `https://git.example.com/team/docs.git`.
+    #[schemars(length(min = 8, max = 2048))]
+    pub url: String,
+    /// Branch, tag, whole name below `refs/`, or commit in 40 hexadecimal digits; HEAD is the server's main branch. Each run takes what it stands for then.
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._/+@-]*$"))]
+    #[serde(rename = "ref", default = "head")]
+    pub reference: String,
+    /// Folder or file of the repository, relative to its root; all of it where empty.
+    #[schemars(length(max = 1024))]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+}
+
+fn head() -> String {
+    "HEAD".to_owned()
+}

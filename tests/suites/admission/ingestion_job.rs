@@ -74,6 +74,14 @@ fn good_specs_are_accepted() {
                 "caBundleConfigMapRef": {"name": "ca"},
             }})),
         ),
+        ("a repository", source(json!({"git": {"url": "https://git.example.com/docs.git"}}))),
+        (
+            "a folder of a tag",
+            source(json!({"git": {
+                "url": "http://git.example.com/docs", "ref": "release/v1.0+2", "path": "a/..b/c",
+                "credentialsSecretRef": {"name": "login"}, "allowLocalAddresses": true, "caBundleConfigMapRef": {"name": "ca"},
+            }})),
+        ),
         ("many inline documents", inline(&["a", "b c", "d\ne"])),
         (
             "as many inline characters as may be",
@@ -152,7 +160,7 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
         (
             "an empty source",
             source(json!({})),
-            &["spec.source: set exactly one of configMap, persistentVolumeClaim, http, s3 and inline"],
+            &["spec.source: set exactly one of configMap, persistentVolumeClaim, http, s3, git and inline"],
         ),
         ("globs without a source", source(json!({"include": ["*"]})), &["spec.source: set exactly one of"]),
         (
@@ -237,6 +245,32 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
             "a Secret of a bucket without a name",
             source(json!({"s3": {"bucket": "docs", "credentialsSecretRef": {}}})),
             &["spec.source.s3.credentialsSecretRef.name: Required value"],
+        ),
+        ("no repository", source(json!({"git": {"ref": "main"}})), &["spec.source.git.url: Required value"]),
+        (
+            "a repository over SSH",
+            source(json!({"git": {"url": "ssh://git.example.com/docs.git"}})),
+            &["spec.source.git.url: must begin with https:// or http://"],
+        ),
+        (
+            "a token in the URL of a repository",
+            source(json!({"git": {"url": "https://token@git.example.com/docs.git"}})),
+            &["spec.source.git.url: must hold no user or password"],
+        ),
+        (
+            "a ref that is an option",
+            source(json!({"git": {"url": "https://git.example.com/docs.git", "ref": "--all"}})),
+            &["spec.source.git.ref", "should match"],
+        ),
+        (
+            "an absolute path of a repository",
+            source(json!({"git": {"url": "https://git.example.com/docs.git", "path": "/docs"}})),
+            &["spec.source.git.path: must be relative and free of '..'"],
+        ),
+        (
+            "a path that climbs out of a repository",
+            source(json!({"git": {"url": "https://git.example.com/docs.git", "path": "docs/../.."}})),
+            &["spec.source.git.path: must be relative and free of '..'"],
         ),
         ("no inline document", inline(&[]), &["spec.source.inline", "at least 1 items"]),
         ("an inline document without a name", inline(&[""]), &["spec.source.inline[0].name", "at least 1 chars long"]),

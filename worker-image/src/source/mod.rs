@@ -3,6 +3,7 @@
 mod directory;
 mod egress;
 mod error;
+mod git;
 mod inline;
 mod names;
 mod patience;
@@ -18,6 +19,7 @@ pub use error::SourceError;
 pub(crate) use web::Download;
 
 use directory::Directory;
+use git::Git;
 use inline::Inline;
 use names::NameFilter;
 use s3::Bucket;
@@ -63,6 +65,9 @@ pub fn open(task: &IngestTask) -> Result<Box<dyn Source>, SourceError> {
         }
         SourceLocation::S3 { settings, credentials_directory, access } => {
             Box::new(Bucket::open(settings, credentials_directory.as_deref(), access, filter)?)
+        }
+        SourceLocation::Git { settings, credentials_directory, access } => {
+            Box::new(Git::open(settings, credentials_directory.as_deref(), access, filter)?)
         }
         SourceLocation::Inline { documents } => Box::new(Inline::new(documents.clone(), filter)),
     })

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod fake;
+pub mod git;
 pub mod job;
 pub mod s3;
 pub mod source;

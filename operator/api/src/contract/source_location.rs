@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::source::{Crawl, S3Settings};
+use crate::source::{Crawl, GitSettings, S3Settings};
 
 /// Where documents come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +35,18 @@ pub enum SourceLocation {
         settings: S3Settings,
         /// Directory with the files `accessKeyId`, `secretAccessKey` and, if there is one, `sessionToken`; the identity
         /// of the pod where absent, and no signature where it has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credentials_directory: Option<String>,
+        /// How the server is reached.
+        #[serde(flatten)]
+        access: NetworkAccess,
+    },
+    /// Files of a git repository.
+    Git {
+        /// Which ones.
+        #[serde(flatten)]
+        settings: GitSettings,
+        /// Directory with the files `password` and, unless any will do, `username`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credentials_directory: Option<String>,
         /// How the server is reached.

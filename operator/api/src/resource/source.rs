@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::embedding::ConfigMapKeyReference;
 use crate::{
     contract::InlineDocument,
-    source::{Crawl, S3Settings},
+    source::{Crawl, GitSettings, S3Settings},
 };
 
-/// Where documents come from: exactly one of `configMap`, `persistentVolumeClaim`, `http`, `s3` and `inline`.
+/// Where documents come from: exactly one of `configMap`, `persistentVolumeClaim`, `http`, `s3`, `git` and `inline`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.configMap), has(self.persistentVolumeClaim), has(self.http), has(self.s3), has(self.inline)].filter(x, x).size() == 1")
-    .message("spec.source: set exactly one of configMap, persistentVolumeClaim, http, s3 and inline"))]
+#[x_kube(validation = Rule::new("[has(self.configMap), has(self.persistentVolumeClaim), has(self.http), has(self.s3), has(self.git), has(self.inline)].filter(x, x).size() == 1")
+    .message("spec.source: set exactly one of configMap, persistentVolumeClaim, http, s3, git and inline"))]
 pub struct Source {
     /// Each key of a ConfigMap in the job's namespace is a document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,6 +28,9 @@ pub struct Source {
     /// Objects of a bucket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3: Option<S3Source>,
+    /// Files of a git repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitSource>,
     /// Documents that stand in this manifest.
     #[schemars(length(min = 1, max = 100))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,6 +107,29 @@ pub struct S3Source {
     #[serde(flatten)]
     pub settings: S3Settings,
     /// A Secret in the job's namespace with the keys `accessKeyId`, `secretAccessKey` and, for temporary ones, `sessionToken`. Where absent the pod's identity is used (spec.worker.serviceAccountName, where the cloud ties it to a role), and where there is none requests go unsigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<SecretReference>,
+    /// How the server is reached.
+    #[serde(flatten)]
+    pub access: SourceAccess,
+}
+
+/// Files of a git repository. Only changed ones are fetched on the next run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.url.startsWith('https://') || self.url.startsWith('http://')")
+        .message("spec.source.git.url: must begin with https:// or http://, for instance 'https://git.example.com/team/docs.git'"),
+    validation = Rule::new("!self.url.contains('@')")
+        .message("spec.source.git.url: must hold no user or password, which everybody can read there; use spec.source.git.credentialsSecretRef"),
+    validation = Rule::new("!has(self.path) || (!self.path.startsWith('/') && !self.path.split('/').exists(part, part == '..'))")
+        .message("spec.source.git.path: must be relative and free of '..', for instance 'docs/manuals'")
+)]
+pub struct GitSource {
+    /// Which files.
+    #[serde(flatten)]
+    pub settings: GitSettings,
+    /// A Secret in the job's namespace with the keys `username` and `password`, as `kubernetes.io/basic-auth` has them. A token goes into `password`; without `username` the name is `git`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<SecretReference>,
     /// How the server is reached.

@@ -85,7 +85,12 @@ impl JobKind for IngestionJob {
             credentials.map(|secret| Reference::secret(&secret.name, "spec.source.s3.credentialsSecretRef.name"));
         let s3_ca = "spec.source.s3.caBundleConfigMapRef.name";
         let s3_ca = s3.and_then(|s3| network::reference(&s3.access, s3_ca));
-        [map, claim, headers, http_ca, credentials, s3_ca].into_iter().flatten().collect()
+        let git = source.git.as_ref();
+        let login = git.and_then(|git| git.credentials_secret_ref.as_ref());
+        let login = login.map(|secret| Reference::secret(&secret.name, "spec.source.git.credentialsSecretRef.name"));
+        let git_ca = "spec.source.git.caBundleConfigMapRef.name";
+        let git_ca = git.and_then(|git| network::reference(&git.access, git_ca));
+        [map, claim, headers, http_ca, credentials, s3_ca, login, git_ca].into_iter().flatten().collect()
     }
 
     fn task(&self, owner: &Owner, mode: Mode) -> Task {

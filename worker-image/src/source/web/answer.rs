@@ -15,7 +15,7 @@ pub(super) fn may_see_headers(own: &Url, target: &Url) -> bool {
 }
 
 /// Where an answer redirects to.
-pub(super) fn redirection(from: &Url, status: StatusCode, headers: &HeaderMap) -> Option<Url> {
+pub(in crate::source) fn redirection(from: &Url, status: StatusCode, headers: &HeaderMap) -> Option<Url> {
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
@@ -23,7 +23,7 @@ pub(super) fn redirection(from: &Url, status: StatusCode, headers: &HeaderMap) -
 }
 
 /// What is wrong with an answer; nothing if it carries a document.
-pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<SourceError> {
+pub(in crate::source) fn refusal(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<SourceError> {
     let wait = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let code = status.as_u16();
     let slow_down =

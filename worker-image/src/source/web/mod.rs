@@ -18,13 +18,14 @@ use futures::{
     stream::{self, BoxStream},
 };
 use lexigram_api::{contract::NetworkAccess, source::Crawl};
-use reqwest::{Method, Url};
+use reqwest::Method;
 use tokio::sync::mpsc;
 
 use super::{Fetched, Listed, Source, SourceError, names::NameFilter};
 use client::{Client, parse};
 use site::Site;
 
+pub(super) use answer::{redirection, refusal};
 pub(super) use client::{connection, read, read_some};
 pub(crate) use download::Download;
 
@@ -89,27 +90,18 @@ impl Web {
 
 /// A document with its version, if the server tells that without sending the document. What is wrong with the document
 /// shows when it is fetched.
-async fn look(client: &Client, url: Url) -> Listed {
-    let head = client.request(&Method::HEAD, &url, false).await;
-    let version = head.ok().and_then(|answer| answer::version(answer.response.headers()));
-    Listed { name: url.into(), version }
+async fn look(client: &Client, name: String) -> Listed {
+    let head = async { client.request(&Method::HEAD, &parse(&name)?, false).await };
+    let version = head.await.ok().and_then(|answer| answer::version(answer.response.headers()));
+    Listed { name, version }
 }
 
 impl Source for Web {
     fn list(&self) -> BoxStream<'_, Result<Listed, SourceError>> {
         match &self.documents {
             Documents::List(urls) => {
-                let look = |url: &'_ String| {
-                    let (name, url) = (url.clone(), parse(url));
-                    async move {
-                        let version = match url {
-                            Ok(url) => look(&self.client, url).await.version,
-                            Err(_shows_when_fetched) => None,
-                        };
-                        Ok(Listed { name, version })
-                    }
-                };
-                stream::iter(urls).map(look).buffered(CONCURRENCY).boxed()
+                let looks = stream::iter(urls).map(|url| look(&self.client, url.clone()));
+                looks.buffered(CONCURRENCY).map(Ok).boxed()
             }
             Documents::Site(site) => {
                 let (sender, receiver) = mpsc::channel(LISTING_BUFFER);

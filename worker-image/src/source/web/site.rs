@@ -99,7 +99,7 @@ impl Site {
                     pages.push(page);
                 }
             }
-            let mut looks = stream::iter(pages).map(|page| super::look(client, page)).buffered(CONCURRENCY);
+            let mut looks = stream::iter(pages).map(|page| super::look(client, page.into())).buffered(CONCURRENCY);
             while let Some(listed) = looks.next().await {
                 if found.send(Ok(listed)).await.is_err() {
                     return Ok(());

@@ -72,6 +72,13 @@ fn the_store_claim_belongs_to_nobody() {
     "s3/minio.example:9000/docs/a/",
     json!({"type": "S3", "bucket": "docs", "prefix": "a/", "region": "us-east-1", "endpoint": "https://minio.example:9000",
         "pathStyle": true, "credentialsDirectory": "/etc/lexigram/source-credentials"}))]
+#[case::repository(json!({"git": {"url": "https://git.example/docs.git"}}), "git/git.example/docs.git",
+    json!({"type": "Git", "url": "https://git.example/docs.git", "ref": "HEAD"}))]
+#[case::folder_of_a_tag(
+    json!({"git": {"url": "https://git.example/docs.git", "ref": "v1", "path": "a/", "credentialsSecretRef": {"name": "login"}}}),
+    "git/git.example/docs.git@v1/a",
+    json!({"type": "Git", "url": "https://git.example/docs.git", "ref": "v1", "path": "a/",
+        "credentialsDirectory": "/etc/lexigram/source-credentials"}))]
 #[case::inline(json!({"inline": [{"name": "a.md", "text": "# A"}]}), "inline/handbook",
     json!({"type": "Inline", "documents": [{"name": "a.md", "text": "# A"}]}))]
 fn sources(#[case] source: Value, #[case] scope: &str, #[case] location: Value) {
@@ -87,6 +94,8 @@ fn sources(#[case] source: Value, #[case] scope: &str, #[case] location: Value) 
     "caBundleConfigMapRef": {"name": "ca"}}}), &["http-headers", "source-ca"], &["SecretNotFound", "ConfigMapNotFound"])]
 #[case::bucket(json!({"s3": {"bucket": "docs", "credentialsSecretRef": {"name": "keys"}, "caBundleConfigMapRef": {"name": "ca"}}}),
     &["source-credentials", "source-ca"], &["SecretNotFound", "ConfigMapNotFound"])]
+#[case::repository(json!({"git": {"url": "https://git.example/docs.git", "credentialsSecretRef": {"name": "login"},
+    "caBundleConfigMapRef": {"name": "ca"}}}), &["source-credentials", "source-ca"], &["SecretNotFound", "ConfigMapNotFound"])]
 fn a_source_brings_its_volumes_and_names_what_must_be_there(
     #[case] source: Value,
     #[case] volumes: &[&str],
