@@ -25,11 +25,11 @@ test *arguments:
 
 # Run the tests that need no cluster
 unit *arguments:
-    @LEXIGRAM_MODELS="$(dirname "$(worker-image/model.sh)")" cargo test --locked --workspace --exclude lexigram-tests "$@"
+    @tests/kind/unit.sh "$@"
 
 # Kill the worker at random moments, 200 times or as often as told, and compare its store with one of a run never killed
 chaos kills="200":
-    @LEXIGRAM_CHAOS_KILLS="$1" LEXIGRAM_MODELS="$(dirname "$(worker-image/model.sh)")" cargo test --locked --workspace --exclude lexigram-tests --test chaos -- --nocapture
+    @LEXIGRAM_CHAOS_KILLS="$1" tests/kind/unit.sh --test chaos -- --nocapture
 
 # Check everything that needs no cluster: generated files, format, lints, licences, docs, chart, scripts
 verify: generate

@@ -10,6 +10,7 @@ installed() {
     helm) helm version --template '{{.Version}}' ;;
     kubectl) kubectl version --client -o yaml | sed -n 's/^ *gitVersion: //p' ;;
     kubeconform) kubeconform -v ;;
+    versitygw) versitygw --version | sed -n 's/^Version *: //p' ;;
   esac 2>/dev/null | sed 's/^v//' || true
 }
 
@@ -23,6 +24,7 @@ fits() {
     helm) version_between "$2" 3.14 4 ;;
     kubectl) version_between "$2" "1.$((minor - 1))" "1.$((minor + 2))" ;;
     kubeconform) version_between "$2" 0.6 1 ;;
+    versitygw) version_between "$2" 1.0 2 ;;
   esac
 }
 
@@ -32,6 +34,7 @@ build() {
     helm) go_install helm helm.sh/helm/v3/cmd/helm "$HELM_VERSION" ;;
     kubectl) kubernetes_build kubectl ;;
     kubeconform) go_install kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$KUBECONFORM_VERSION" ;;
+    versitygw) go_install versitygw github.com/versity/versitygw/cmd/versitygw "$VERSITYGW_VERSION" ;;
   esac
 }
 
@@ -41,6 +44,7 @@ for tool in "$@"; do
     helm) version=$HELM_VERSION ;;
     kubectl) version=$KUBERNETES_VERSION ;;
     kubeconform) version=$KUBECONFORM_VERSION ;;
+    versitygw) version=$VERSITYGW_VERSION ;;
     *) die "there is no recipe for $tool" ;;
   esac
   program=$(go_program "$tool" "$version")

@@ -14,7 +14,7 @@ use common::{
 };
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{CategoryCount, InlineDocument, Mode, Selection, SourceLocation},
+    contract::{CategoryCount, InlineDocument, Mode, NetworkAccess, Selection, SourceLocation},
     failure::{FailureCategory, FailureRule, Stage},
 };
 use rstest::rstest;
@@ -76,7 +76,12 @@ async fn what_is_gone_is_given_up_and_never_tried_again(#[case] kind: &str) {
         let document = |name: &&str| InlineDocument { name: (*name).to_owned(), text: "text".to_owned() };
         SourceLocation::Inline { documents: names.iter().map(document).collect() }
     };
-    let http = |urls: Vec<String>| SourceLocation::Http { urls, headers_directory: None };
+    let http = |urls: Vec<String>| SourceLocation::Http {
+        urls,
+        crawl: None,
+        headers_directory: None,
+        access: NetworkAccess { allow_local_addresses: true, ca_file: None },
+    };
     job.task.source = match kind {
         "directory" => job.task.source,
         "inline" => inline(&["a.txt"]),

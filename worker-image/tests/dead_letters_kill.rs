@@ -44,7 +44,9 @@ async fn a_retry_that_is_killed_costs_one_attempt_and_goes_on() {
     let spec = |run: &str, mode: Value| {
         let mut spec = workspace.spec(run);
         spec["task"]["mode"] = mode;
-        spec["task"]["source"] = json!({ "type": "Http", "urls": [format!("{}/a.txt", server.uri())] });
+        spec["task"]["source"] = json!({
+            "type": "Http", "urls": [format!("{}/a.txt", server.uri())], "allowLocalAddresses": true,
+        });
         spec
     };
     answer(&server, ResponseTemplate::new(503)).await;

@@ -4,6 +4,7 @@
 //! - [`backoff`]: when a failed attempt is made again
 //! - [`document`]: how documents are limited, parsed and chunked
 //! - [`embedding`]: settings of embedding providers
+//! - [`source`]: settings of sources that are reached over the network
 //! - [`text`]: how texts are written in the input and the output of a batch
 //! - [`contract`]: the JSON that passes between operator and worker
 //! - [`resource`] (feature `kube`): the Kubernetes resource types
@@ -15,6 +16,7 @@ pub mod embedding;
 pub mod failure;
 #[cfg(feature = "kube")]
 pub mod resource;
+pub mod source;
 pub mod text;
 
 /// API group of every resource type.

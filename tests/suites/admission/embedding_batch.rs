@@ -45,6 +45,12 @@ fn good_specs_are_accepted() {
         ),
         ("lines", input(json!({"persistentVolumeClaim": claim, "format": "Lines"}))),
         ("a URL", input(json!({"http": {"url": "https://example.com/a.jsonl", "headersSecretRef": {"name": "t"}}}))),
+        (
+            "a URL at a local address",
+            input(json!({"http": {
+                "url": "http://127.0.0.1/a.jsonl", "allowLocalAddresses": true, "caBundleConfigMapRef": {"name": "ca"},
+            }})),
+        ),
         ("a collection", with(json!({"output": {"collection": "reviews.v2"}}))),
         ("files", with(json!({"output": {"files": {"claimName": "out", "path": "a/b", "format": "JSONL"}}}))),
         ("no deduplication", with(json!({"deduplicate": false}))),

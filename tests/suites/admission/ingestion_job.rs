@@ -48,6 +48,40 @@ fn good_specs_are_accepted() {
         ("a claim", source(json!({"persistentVolumeClaim": {"claimName": "docs"}}))),
         ("a folder of a claim", source(json!({"persistentVolumeClaim": {"claimName": "docs", "path": "a/..b/c"}}))),
         ("URLs", source(json!({"http": {"urls": urls, "headersSecretRef": {"name": "token"}}}))),
+        (
+            "URLs at local addresses",
+            source(json!({"http": {
+                "urls": ["http://169.254.169.254/a"], "allowLocalAddresses": true,
+                "caBundleConfigMapRef": {"name": "ca", "key": "root.pem"},
+            }})),
+        ),
+        (
+            "the sitemaps of a site",
+            source(json!({"http": {"urls": ["https://example.com/sitemap.xml"], "crawl": {"follow": "Sitemap"}}})),
+        ),
+        (
+            "as long a way as may be",
+            source(json!({"http": {
+                "urls": ["https://example.com/"], "crawl": {"follow": "Links", "linkDepth": 20, "maxDocuments": 100_000},
+            }})),
+        ),
+        ("a bucket", source(json!({"s3": {"bucket": "docs"}}))),
+        (
+            "a bucket elsewhere",
+            source(json!({"s3": {
+                "bucket": "Team_docs.v2", "prefix": "a b/", "region": "eu-west-1", "endpoint": "https://minio.example.com:9000",
+                "pathStyle": false, "credentialsSecretRef": {"name": "keys"}, "allowLocalAddresses": true,
+                "caBundleConfigMapRef": {"name": "ca"},
+            }})),
+        ),
+        ("a repository", source(json!({"git": {"url": "https://git.example.com/docs.git"}}))),
+        (
+            "a folder of a tag",
+            source(json!({"git": {
+                "url": "http://git.example.com/docs", "ref": "release/v1.0+2", "path": "a/..b/c",
+                "credentialsSecretRef": {"name": "login"}, "allowLocalAddresses": true, "caBundleConfigMapRef": {"name": "ca"},
+            }})),
+        ),
         ("many inline documents", inline(&["a", "b c", "d\ne"])),
         (
             "as many inline characters as may be",
@@ -126,7 +160,7 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
         (
             "an empty source",
             source(json!({})),
-            &["spec.source: set exactly one of configMap, persistentVolumeClaim, http and inline"],
+            &["spec.source: set exactly one of configMap, persistentVolumeClaim, http, s3, git and inline"],
         ),
         ("globs without a source", source(json!({"include": ["*"]})), &["spec.source: set exactly one of"]),
         (
@@ -167,6 +201,76 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
             "a Secret without a name",
             source(json!({"http": {"urls": ["https://example.com"], "headersSecretRef": {"name": ""}}})),
             &["headersSecretRef.name", "at least 1 chars long"],
+        ),
+        (
+            "a site without a way",
+            source(json!({"http": {"urls": ["https://example.com"], "crawl": {}}})),
+            &["spec.source.http.crawl.follow: Required value"],
+        ),
+        (
+            "an unknown way",
+            source(json!({"http": {"urls": ["https://example.com"], "crawl": {"follow": "Robots"}}})),
+            &["spec.source.http.crawl.follow", "\"Sitemap\", \"Links\""],
+        ),
+        (
+            "too long a way",
+            source(json!({"http": {"urls": ["https://example.com"], "crawl": {"follow": "Links", "linkDepth": 21}}})),
+            &["spec.source.http.crawl.linkDepth", "less than or equal to 20"],
+        ),
+        (
+            "too many pages",
+            source(json!({"http": {
+                "urls": ["https://example.com"], "crawl": {"follow": "Links", "maxDocuments": 100_001},
+            }})),
+            &["spec.source.http.crawl.maxDocuments", "less than or equal to 100000"],
+        ),
+        ("no bucket", source(json!({"s3": {"prefix": "a/"}})), &["spec.source.s3.bucket: Required value"]),
+        ("a bucket with a path", source(json!({"s3": {"bucket": "docs/a"}})), &["spec.source.s3.bucket", "should match"]),
+        (
+            "a region that is a host",
+            source(json!({"s3": {"bucket": "docs", "region": "eu.example.com"}})),
+            &["spec.source.s3.region", "should match"],
+        ),
+        (
+            "an endpoint without scheme",
+            source(json!({"s3": {"bucket": "docs", "endpoint": "minio.example.com"}})),
+            &["spec.source.s3.endpoint: must begin with http:// or https://, for instance"],
+        ),
+        (
+            "a password in the endpoint",
+            source(json!({"s3": {"bucket": "docs", "endpoint": "https://me:secret@minio.example.com"}})),
+            &["spec.source.s3.endpoint: must hold no user or password"],
+        ),
+        (
+            "a Secret of a bucket without a name",
+            source(json!({"s3": {"bucket": "docs", "credentialsSecretRef": {}}})),
+            &["spec.source.s3.credentialsSecretRef.name: Required value"],
+        ),
+        ("no repository", source(json!({"git": {"ref": "main"}})), &["spec.source.git.url: Required value"]),
+        (
+            "a repository over SSH",
+            source(json!({"git": {"url": "ssh://git.example.com/docs.git"}})),
+            &["spec.source.git.url: must begin with https:// or http://"],
+        ),
+        (
+            "a token in the URL of a repository",
+            source(json!({"git": {"url": "https://token@git.example.com/docs.git"}})),
+            &["spec.source.git.url: must hold no user or password"],
+        ),
+        (
+            "a ref that is an option",
+            source(json!({"git": {"url": "https://git.example.com/docs.git", "ref": "--all"}})),
+            &["spec.source.git.ref", "should match"],
+        ),
+        (
+            "an absolute path of a repository",
+            source(json!({"git": {"url": "https://git.example.com/docs.git", "path": "/docs"}})),
+            &["spec.source.git.path: must be relative and free of '..'"],
+        ),
+        (
+            "a path that climbs out of a repository",
+            source(json!({"git": {"url": "https://git.example.com/docs.git", "path": "docs/../.."}})),
+            &["spec.source.git.path: must be relative and free of '..'"],
         ),
         ("no inline document", inline(&[]), &["spec.source.inline", "at least 1 items"]),
         ("an inline document without a name", inline(&[""]), &["spec.source.inline[0].name", "at least 1 chars long"]),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use lexigram_api::{
-    contract::{EmbedTask, InputLocation},
+    contract::{EmbedTask, InputLocation, NetworkAccess},
     text::TextFormat,
 };
 use rustix::fs::statvfs;
@@ -39,11 +39,11 @@ impl Input {
                 let format = format(task.format, path)?;
                 Self { rows: Rows::File { path: path.into(), format, fields }, _temporary: None }
             }
-            InputLocation::Http { url, headers_directory } => {
+            InputLocation::Http { url, headers_directory, access } => {
                 // the path only: what follows it may hold a token, and is no part of the name
                 let name = url.split(['?', '#']).next().unwrap_or_default();
                 let format = format(task.format, name.rsplit('/').next().unwrap_or_default())?;
-                let fetching = fetch(url, headers_directory.as_deref(), scratch);
+                let fetching = fetch(url, headers_directory.as_deref(), access, scratch);
                 let temporary = stop.run_until_cancelled(fetching).await.ok_or(RunFailure::Interrupted)??;
                 Self { rows: Rows::File { path: temporary.path.clone(), format, fields }, _temporary: Some(temporary) }
             }
@@ -66,12 +66,17 @@ impl Drop for Temporary {
     }
 }
 
-async fn fetch(url: &str, headers_directory: Option<&str>, scratch: &Path) -> Result<Temporary, InputError> {
+async fn fetch(
+    url: &str,
+    headers_directory: Option<&str>,
+    access: &NetworkAccess,
+    scratch: &Path,
+) -> Result<Temporary, InputError> {
     let limit = room(scratch)?.min(MOST_BYTES);
     let unwritable = |error: std::io::Error| InputError::Scratch(format!("{}: {error}", scratch.display()));
     let temporary = Temporary { path: scratch.join(format!("lexigram-input-{}", std::process::id())) };
     let mut file = File::create(&temporary.path).map_err(unwritable)?;
-    let mut download = Download::start(url, headers_directory).await.map_err(InputError::Http)?;
+    let mut download = Download::start(url, headers_directory, access).await.map_err(InputError::Http)?;
     let mut written = 0;
     while let Some(part) = download.next().await.map_err(InputError::Http)? {
         written += u64::try_from(part.len()).unwrap_or(u64::MAX);

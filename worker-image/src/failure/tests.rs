@@ -48,13 +48,23 @@ classification!(source: SourceError {
     SourceError::Unreadable { .. } = SourceError::Unreadable { path: text(), problem: text() } => Transient, "SourceUnreadable";
     SourceError::Header { .. } = SourceError::Header { header: text() } => Configuration, "InvalidHeader";
     SourceError::Url { .. } = SourceError::Url { problem: text() } => Configuration, "InvalidUrl";
+    SourceError::LocalAddress { configured: true, .. } = SourceError::LocalAddress {
+        host: text(), address: "::1".parse().unwrap(), field: "spec", configured: true,
+    } => Configuration, "LocalAddress";
+    SourceError::LocalAddress { configured: false, .. } = SourceError::LocalAddress {
+        host: text(), address: "::1".parse().unwrap(), field: "spec", configured: false,
+    } => InvalidInput, "LocalAddress";
+    SourceError::Setting { .. } = SourceError::Setting { field: text(), problem: text() } => Configuration, "InvalidSourceSetting";
+    SourceError::Name { .. } = SourceError::Name { problem: text() } => InvalidInput, "UnusableName";
+    SourceError::TooManyDocuments { .. } = SourceError::TooManyDocuments { limit: 1 } => Configuration, "TooManyDocuments";
+    SourceError::Identity { .. } = SourceError::Identity { problem: text() } => Authentication, "IdentityRefused";
     SourceError::Redirects { .. } = SourceError::Redirects { limit: 5 } => InvalidInput, "TooManyRedirects";
     SourceError::Gone { .. } = SourceError::Gone { detail: text() } => InvalidInput, "SourceGone";
     SourceError::TooLarge { .. } = SourceError::TooLarge { limit: 1 } => InvalidInput, "DocumentTooLarge";
-    SourceError::Refused { .. } = SourceError::Refused { status: 401 } => Authentication, "SourceAccessDenied";
+    SourceError::Refused { .. } = SourceError::Refused { answer: text(), check: "spec" } => Authentication, "SourceAccessDenied";
     SourceError::SlowDown { .. } = SourceError::SlowDown { status: 429, retry_after: None } => RateLimited, "SourceRateLimited";
     SourceError::ServerError { .. } = SourceError::ServerError { status: 503 } => Transient, "SourceServerError";
-    SourceError::Rejected { .. } = SourceError::Rejected { status: 418 } => InvalidInput, "SourceRejected";
+    SourceError::Rejected { .. } = SourceError::Rejected { answer: text() } => InvalidInput, "SourceRejected";
     SourceError::Timeout { .. } = SourceError::Timeout { seconds: 1 } => Timeout, "SourceTimeout";
     SourceError::Connection(_) = SourceError::Connection(text()) => Transient, "SourceUnreachable";
 });
@@ -154,8 +164,10 @@ fn circuit() -> OpenCircuit {
 }
 
 classification!(run: RunFailure {
-    RunFailure::Source(_) = RunFailure::Source(SourceError::Refused { status: 403 }) => Authentication, "SourceAccessDenied";
-    RunFailure::ListingPartial { .. } = RunFailure::ListingPartial { listed: 1, failed: 1, first: text() } => Transient, "ListingPartial";
+    RunFailure::Source(_) = RunFailure::Source(SourceError::Refused { answer: text(), check: "spec" }) => Authentication, "SourceAccessDenied";
+    RunFailure::ListingPartial { .. } = RunFailure::ListingPartial {
+        listed: 1, failed: 1, first: SourceError::Connection(text()),
+    } => Transient, "ListingPartial";
     RunFailure::Chunk(_) = RunFailure::Chunk(ChunkError::Overlap { overlap: 1, max_tokens: 1 }) => Configuration, "InvalidChunking";
     RunFailure::Embed(_) = RunFailure::Embed(EmbedError::Computation(text())) => Unknown, "EmbeddingFailed";
     RunFailure::NotCarriedOver { .. } = RunFailure::NotCarriedOver { chunk: Uuid::nil(), error: Box::new(EmbedError::Computation(text())) } => Unknown, "EmbeddingFailed";

@@ -1,9 +1,11 @@
-//! What everything that speaks HTTP shares: headers out of a mounted Secret, `Retry-After`, errors that repeat no URL.
-//! Reads header files; sends nothing itself.
+//! What everything that speaks HTTP shares: headers out of a mounted Secret, certificates,
+//! `Retry-After`, errors that repeat no URL. Reads those files; sends nothing itself.
 
+mod certificates;
 mod headers;
 mod retry_after;
 
+pub(crate) use certificates::read_certificates;
 pub(crate) use headers::{HeadersError, read_headers};
 pub(crate) use retry_after::retry_after;
 

@@ -42,7 +42,7 @@ impl Run<'_> {
             }
             Some(error) if listed == 0 => Err(error.into()),
             // not marked as ended: the next process of this run lists again
-            Some(error) => Ok(Some(RunFailure::ListingPartial { listed, failed, first: error.to_string() })),
+            Some(error) => Ok(Some(RunFailure::ListingPartial { listed, failed, first: error })),
         }
     }
 }

@@ -80,7 +80,7 @@ mod tests {
     #[rstest]
     #[case::finished(None, 0, None)]
     #[case::stopped(Some(RunFailure::Interrupted), 143, None)]
-    #[case::refused(Some(RunFailure::Source(SourceError::Refused { status: 401 })), 77, Some("SourceAccessDenied"))]
+    #[case::refused(Some(RunFailure::Source(SourceError::Refused { answer: "HTTP 401".to_owned(), check: "spec" })), 77, Some("SourceAccessDenied"))]
     #[case::set_up_wrongly(
         Some(RunFailure::Source(SourceError::NoDirectory { path: "/gone".to_owned() })),
         78,
@@ -88,8 +88,13 @@ mod tests {
     )]
     #[case::may_pass(Some(RunFailure::Store(StoreError::Busy)), 75, Some("StoreBusy"))]
     #[case::partial(
-        Some(RunFailure::ListingPartial { listed: 3, failed: 1, first: "x".to_owned() }),
+        Some(RunFailure::ListingPartial { listed: 3, failed: 1, first: SourceError::Connection("x".to_owned()) }),
         75,
+        Some("ListingPartial")
+    )]
+    #[case::partial_for_good(
+        Some(RunFailure::ListingPartial { listed: 3, failed: 1, first: SourceError::TooManyDocuments { limit: 3 } }),
+        78,
         Some("ListingPartial")
     )]
     fn ends(#[case] error: Option<RunFailure>, #[case] code: u8, #[case] reason: Option<&str>) {

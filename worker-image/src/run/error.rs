@@ -30,7 +30,7 @@ pub enum RunFailure {
         /// Errors on the way.
         failed: usize,
         /// The first error.
-        first: String,
+        first: SourceError,
     },
     /// The settings for chunks do not fit together.
     #[error(transparent)]
@@ -81,7 +81,12 @@ impl Classified for RunFailure {
             Self::Input(error) => error.category(),
             Self::Output(error) => error.category(),
             Self::Rule(error) => error.category(),
-            Self::ListingPartial { .. } | Self::Circuit(_) | Self::Interrupted => FailureCategory::Transient,
+            // what will be as it is the next time must not be tried again
+            Self::ListingPartial { first, .. } => match first.category() {
+                category @ (FailureCategory::Authentication | FailureCategory::Configuration) => category,
+                _ => FailureCategory::Transient,
+            },
+            Self::Circuit(_) | Self::Interrupted => FailureCategory::Transient,
             Self::Broken(_) => FailureCategory::Unknown,
         }
     }

@@ -23,7 +23,10 @@ use rustix::io::Errno;
 use tokio::{io::AsyncReadExt, sync::mpsc, task::spawn_blocking};
 use walkdir::WalkDir;
 
-use super::{Fetched, Listed, Source, SourceError, names::NameFilter};
+use super::{
+    Fetched, Listed, Source, SourceError,
+    names::{NameFilter, escaped, unescaped},
+};
 
 /// Listed documents that wait for the ledger at the most.
 const LISTING_BUFFER: usize = 1024;
@@ -154,41 +157,11 @@ fn version_of(metadata: &Metadata) -> String {
 }
 
 fn name_of(path: &Path) -> String {
-    let mut name = String::new();
-    for part in path.as_os_str().as_bytes().utf8_chunks() {
-        for character in part.valid().chars() {
-            match character {
-                '%' => name.push_str("%25"),
-                other => name.push(other),
-            }
-        }
-        for byte in part.invalid() {
-            name.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    name
+    escaped(path.as_os_str().as_bytes())
 }
 
 fn path_of(name: &str) -> PathBuf {
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let escaped = tail
-            .get(..2)
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match (first, escaped) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+    PathBuf::from(std::ffi::OsString::from_vec(unescaped(name)))
 }
 
 fn gone_or_unreadable(path: &Path, error: &std::io::Error) -> SourceError {

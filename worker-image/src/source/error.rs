@@ -1,6 +1,6 @@
 //! What can go wrong with a source. No I/O.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use lexigram_api::failure::FailureCategory;
 use thiserror::Error;
@@ -50,6 +50,50 @@ pub enum SourceError {
         /// What is wrong with it.
         problem: String,
     },
+    /// An address of the worker's own machine or link.
+    #[error(
+        "'{host}' has the local address {address}, from which nothing is fetched; set {field}.allowLocalAddresses to true if that is meant"
+    )]
+    LocalAddress {
+        /// Host of the URL; the rest of it may hold a token.
+        host: String,
+        /// The address.
+        address: IpAddr,
+        /// The source in the spec.
+        field: &'static str,
+        /// Whether the spec itself has the URL; it was found on the way otherwise.
+        configured: bool,
+    },
+    /// A setting that cannot be used.
+    #[error("{field}: {problem}")]
+    Setting {
+        /// The field of the spec.
+        field: String,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// A name that cannot be asked for.
+    #[error("the name cannot be asked for: {problem}")]
+    Name {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A site has more than is asked for.
+    #[error(
+        "spec.source.http.crawl.maxDocuments: the site has more than {limit} pages; raise it, or take a part of the site by spec.source.http.urls or spec.source.exclude"
+    )]
+    TooManyDocuments {
+        /// The limit.
+        limit: i32,
+    },
+    /// The pod's identity is worth nothing.
+    #[error(
+        "the identity of the pod gives no credentials ({problem}); check spec.worker.serviceAccountName and the role that it is tied to, or set credentialsSecretRef"
+    )]
+    Identity {
+        /// What the server says.
+        problem: String,
+    },
     /// One redirect after the other.
     #[error("the server redirects more than {limit} times; give the URL at which the document ends up")]
     Redirects {
@@ -69,10 +113,12 @@ pub enum SourceError {
         limit: u64,
     },
     /// The server refused the credentials.
-    #[error("the server refuses access (HTTP {status}); check spec.source.http.headersSecretRef")]
+    #[error("the server refuses access ({answer}); check {check}")]
     Refused {
-        /// 401 or 403.
-        status: u16,
+        /// What it says, for instance `HTTP 403`.
+        answer: String,
+        /// The field with the credentials.
+        check: &'static str,
     },
     /// The server asks to slow down.
     #[error("the server asks to slow down (HTTP {status})")]
@@ -89,10 +135,10 @@ pub enum SourceError {
         status: u16,
     },
     /// The server will not answer this request.
-    #[error("the server answers HTTP {status}")]
+    #[error("the server answers {answer}")]
     Rejected {
-        /// 4xx, or something else that is not a document.
-        status: u16,
+        /// What it says, for instance `HTTP 418`: not a document.
+        answer: String,
     },
     /// The server took too long.
     #[error("the server did not answer within {seconds} s")]
@@ -108,14 +154,21 @@ pub enum SourceError {
 impl Classified for SourceError {
     fn category(&self) -> FailureCategory {
         match self {
-            Self::Glob { .. } | Self::NoDirectory { .. } | Self::Header { .. } | Self::Url { .. } => {
-                FailureCategory::Configuration
-            }
+            Self::Glob { .. }
+            | Self::NoDirectory { .. }
+            | Self::Header { .. }
+            | Self::Url { .. }
+            | Self::Setting { .. }
+            | Self::TooManyDocuments { .. }
+            | Self::LocalAddress { configured: true, .. } => FailureCategory::Configuration,
             Self::Unreadable { .. } | Self::ServerError { .. } | Self::Connection(_) => FailureCategory::Transient,
-            Self::Gone { .. } | Self::TooLarge { .. } | Self::Rejected { .. } | Self::Redirects { .. } => {
-                FailureCategory::InvalidInput
-            }
-            Self::Refused { .. } => FailureCategory::Authentication,
+            Self::Gone { .. }
+            | Self::TooLarge { .. }
+            | Self::Name { .. }
+            | Self::Rejected { .. }
+            | Self::Redirects { .. }
+            | Self::LocalAddress { configured: false, .. } => FailureCategory::InvalidInput,
+            Self::Refused { .. } | Self::Identity { .. } => FailureCategory::Authentication,
             Self::SlowDown { .. } => FailureCategory::RateLimited,
             Self::Timeout { .. } => FailureCategory::Timeout,
         }
@@ -128,6 +181,11 @@ impl Classified for SourceError {
             Self::Unreadable { .. } => "SourceUnreadable",
             Self::Header { .. } => "InvalidHeader",
             Self::Url { .. } => "InvalidUrl",
+            Self::LocalAddress { .. } => "LocalAddress",
+            Self::Setting { .. } => "InvalidSourceSetting",
+            Self::TooManyDocuments { .. } => "TooManyDocuments",
+            Self::Name { .. } => "UnusableName",
+            Self::Identity { .. } => "IdentityRefused",
             Self::Redirects { .. } => "TooManyRedirects",
             Self::Gone { .. } => "SourceGone",
             Self::TooLarge { .. } => "DocumentTooLarge",

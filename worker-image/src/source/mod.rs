@@ -1,22 +1,29 @@
 //! Where documents come from: the trait that sources share, and the choice between them. No I/O here.
 
 mod directory;
+mod egress;
 mod error;
-mod http;
+mod git;
 mod inline;
 mod names;
+mod patience;
+mod s3;
+mod web;
+
 
 use futures::{future::BoxFuture, stream::BoxStream};
 use lexigram_api::contract::{IngestTask, SourceLocation};
 
 pub use error::SourceError;
 
-pub(crate) use http::Download;
+pub(crate) use web::Download;
 
 use directory::Directory;
-use http::Http;
+use git::Git;
 use inline::Inline;
 use names::NameFilter;
+use s3::Bucket;
+use web::Web;
 
 /// A document that a source says it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +60,14 @@ pub fn open(task: &IngestTask) -> Result<Box<dyn Source>, SourceError> {
     let filter = NameFilter::new(&task.include, &task.exclude)?;
     Ok(match &task.source {
         SourceLocation::Directory { path } => Box::new(Directory::open(path, filter)?),
-        SourceLocation::Http { urls, headers_directory } => {
-            Box::new(Http::open(urls.clone(), headers_directory.as_deref(), filter)?)
+        SourceLocation::Http { urls, crawl, headers_directory, access } => {
+            Box::new(Web::open(urls, crawl.as_ref(), headers_directory.as_deref(), access, filter)?)
+        }
+        SourceLocation::S3 { settings, credentials_directory, access } => {
+            Box::new(Bucket::open(settings, credentials_directory.as_deref(), access, filter)?)
+        }
+        SourceLocation::Git { settings, credentials_directory, access } => {
+            Box::new(Git::open(settings, credentials_directory.as_deref(), access, filter)?)
         }
         SourceLocation::Inline { documents } => Box::new(Inline::new(documents.clone(), filter)),
     })

@@ -1,4 +1,4 @@
-//! Which documents of a source are wanted: globs on their names. No I/O.
+//! Names of documents: which ones are wanted, by globs, and how paths become names. No I/O.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -20,10 +20,55 @@ impl NameFilter {
         })
     }
 
+    /// Whether the document is left out, whatever `include` says.
+    pub(super) fn excludes(&self, name: &str) -> bool {
+        self.exclude.is_match(name)
+    }
+
     /// Whether the document is wanted.
     pub(super) fn accepts(&self, name: &str) -> bool {
-        self.include.as_ref().is_none_or(|globs| globs.is_match(name)) && !self.exclude.is_match(name)
+        self.include.as_ref().is_none_or(|globs| globs.is_match(name)) && !self.excludes(name)
     }
+}
+
+/// The name of a path: bytes that are not UTF-8, and `%`, as `%XX`, so that every path has a name of its own.
+pub(super) fn escaped(path: &[u8]) -> String {
+    let mut name = String::new();
+    for part in path.utf8_chunks() {
+        for character in part.valid().chars() {
+            match character {
+                '%' => name.push_str("%25"),
+                other => name.push(other),
+            }
+        }
+        for byte in part.invalid() {
+            name.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    name
+}
+
+/// The path of a name.
+pub(super) fn unescaped(name: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let escaped = tail
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match (first, escaped) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    bytes
 }
 
 fn compile(field: &str, globs: &[String]) -> Result<GlobSet, SourceError> {

@@ -4,8 +4,11 @@
 #![allow(dead_code)]
 
 pub mod fake;
+pub mod git;
 pub mod job;
+pub mod s3;
 pub mod source;
+pub mod web;
 
 use std::{
     collections::BTreeMap,

@@ -6,6 +6,7 @@ mod counts;
 mod exit;
 mod progress;
 mod report;
+mod source_location;
 mod stages;
 mod work_spec;
 
@@ -16,10 +17,11 @@ pub use counts::{
 pub use exit::ExitCode;
 pub use progress::{Phase, Progress};
 pub use report::{DryRun, Report, RunError, TERMINATION_MESSAGE_BYTES};
+pub use source_location::{InlineDocument, NetworkAccess, SourceLocation};
 pub use stages::{StageBusyness, StageName, busyness_in_words};
 pub use work_spec::{
-    EmbedTask, Embedding, EmbeddingProvider, IngestTask, InlineDocument, InputLocation, Mode, OutputLocation,
-    Selection, SourceLocation, StoreLocation, Task, WorkSpec,
+    EmbedTask, Embedding, EmbeddingProvider, IngestTask, InputLocation, Mode, OutputLocation, Selection, StoreLocation,
+    Task, WorkSpec,
 };
 
 /// Version of the contract; a worker refuses a work spec of another one.
@@ -33,6 +35,10 @@ pub const STORE_PATH: &str = "/store";
 pub const SOURCE_PATH: &str = "/source";
 /// Where a secret that holds HTTP headers is mounted: one file a header, named as the header.
 pub const HTTP_HEADERS_PATH: &str = "/etc/lexigram/http-headers";
+/// Where a secret with credentials for a source is mounted: one file a key.
+pub const SOURCE_CREDENTIALS_PATH: &str = "/etc/lexigram/source-credentials";
+/// Where a ConfigMap with certificates for a source's servers is mounted: a directory with one file.
+pub const SOURCE_CA_PATH: &str = "/etc/lexigram/source-ca";
 /// Where a claim that takes the files of a batch is mounted.
 pub const OUTPUT_PATH: &str = "/output";
 /// Where a claim or ConfigMap that holds an embedding model is mounted.

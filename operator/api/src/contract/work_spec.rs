@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{NetworkAccess, SourceLocation};
 use crate::{
     document::{Chunking, Parsing, SyncMode},
     embedding::{ModelChange, OpenAISettings},
@@ -120,6 +121,9 @@ pub enum InputLocation {
         /// Directory with one file a request header.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         headers_directory: Option<String>,
+        /// How the server is reached.
+        #[serde(flatten)]
+        access: NetworkAccess,
     },
     /// Texts that stand in the spec itself.
     Inline {
@@ -249,42 +253,6 @@ pub struct Selection {
     /// Only the items of these names, as `status.deadLetters.recent` shows them; every one where empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
-}
-
-/// Where documents come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all_fields = "camelCase")]
-pub enum SourceLocation {
-    /// Files below a directory: a mounted ConfigMap or claim, or a folder of the user's.
-    Directory {
-        /// The directory.
-        path: String,
-    },
-    /// Single documents by URL.
-    Http {
-        /// The documents.
-        urls: Vec<String>,
-        /// Directory with one file a request header.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        headers_directory: Option<String>,
-    },
-    /// Documents that stand in the spec itself.
-    Inline {
-        /// The documents.
-        documents: Vec<InlineDocument>,
-    },
-}
-
-/// A document that stands in the spec itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct InlineDocument {
-    /// Name of the document, unique within the list; its ending tells the type (`.md`, `.html`, plain text otherwise).
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// Text of the document.
-    #[schemars(length(max = 65_536))]
-    pub text: String,
 }
 
 /// Where vectors and ledger are kept.

@@ -21,6 +21,8 @@ pub use embedding_batch::{
 };
 pub use ingestion_job::{IngestionJob, IngestionJobSpec, IngestionJobStatus};
 pub use job::{DeadLetter, DeadLetterStatus, JobOptions, JobStatus, Notification, State};
-pub use source::{ConfigMapSource, HttpSource, PersistentVolumeClaimSource, SecretReference, Source};
+pub use source::{
+    ConfigMapSource, GitSource, HttpSource, PersistentVolumeClaimSource, S3Source, SecretReference, Source, SourceAccess,
+};
 pub use store::{EmbeddedStore, Store};
 pub use worker::WorkerOverrides;

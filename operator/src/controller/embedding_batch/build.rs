@@ -8,7 +8,7 @@ use lexigram_api::{
 };
 
 use crate::controller::{
-    job::{build, provider},
+    job::{build, network, provider},
     worker_pod::{Mount, Owner},
 };
 
@@ -42,7 +42,8 @@ fn location(input: &BatchInput) -> InputLocation {
     }
     if let Some(http) = &input.http {
         let headers_directory = http.headers_secret_ref.as_ref().map(|_| HTTP_HEADERS_PATH.to_owned());
-        return InputLocation::Http { url: http.url.clone(), headers_directory };
+        let access = network::access(&http.access);
+        return InputLocation::Http { url: http.url.clone(), headers_directory, access };
     }
     InputLocation::Inline { texts: input.texts.clone().unwrap_or_default() }
 }
@@ -67,9 +68,10 @@ pub(super) fn mounts(spec: &EmbeddingBatchSpec) -> Vec<Mount> {
     let map = input.config_map.as_ref().map(|map| Mount::config_map("source", &map.name, SOURCE_PATH));
     let claim = input.persistent_volume_claim.as_ref();
     let claim = claim.map(|claim| Mount::claim("source", &claim.claim_name, SOURCE_PATH));
+    let ca = input.http.as_ref().and_then(|http| network::mount(&http.access));
     let headers = input.http.as_ref().and_then(|http| http.headers_secret_ref.as_ref());
     let headers = headers.map(|secret| Mount::secret("http-headers", &secret.name, HTTP_HEADERS_PATH));
     let output = files(spec).filter(|_| !spec.dry_run);
     let output = output.map(|files| Mount { writable: true, ..Mount::claim("output", &files.claim_name, OUTPUT_PATH) });
-    [map, claim, headers, output].into_iter().flatten().collect()
+    [map, claim, headers, ca, output].into_iter().flatten().collect()
 }

@@ -15,6 +15,7 @@ use lexigram_api::{
 use super::{
     job::{
         kind::{JobKind, Words},
+        network,
         observe::Observation,
         references::Reference,
         validate::Invalid,
@@ -94,9 +95,11 @@ impl JobKind for EmbeddingBatch {
             claim.map(|claim| Reference::claim(&claim.claim_name, "spec.input.persistentVolumeClaim.claimName"));
         let headers = input.http.as_ref().and_then(|http| http.headers_secret_ref.as_ref());
         let headers = headers.map(|secret| Reference::secret(&secret.name, "spec.input.http.headersSecretRef.name"));
+        let field = "spec.input.http.caBundleConfigMapRef.name";
+        let ca = input.http.as_ref().and_then(|http| network::reference(&http.access, field));
         let files = self.spec.output.as_ref().and_then(|output| output.files.as_ref());
         let files = files.map(|files| Reference::claim(&files.claim_name, "spec.output.files.claimName"));
-        [map, claim, headers, files].into_iter().flatten().collect()
+        [map, claim, headers, ca, files].into_iter().flatten().collect()
     }
 
     fn task(&self, owner: &Owner, mode: Mode) -> Task {

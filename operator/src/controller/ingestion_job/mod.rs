@@ -12,6 +12,7 @@ use lexigram_api::{
 use super::{
     job::{
         kind::{JobKind, Words},
+        network,
         observe::Observation,
         references::Reference,
         validate::Invalid,
@@ -73,9 +74,23 @@ impl JobKind for IngestionJob {
         let claim = source.persistent_volume_claim.as_ref();
         let claim =
             claim.map(|claim| Reference::claim(&claim.claim_name, "spec.source.persistentVolumeClaim.claimName"));
-        let headers = source.http.as_ref().and_then(|http| http.headers_secret_ref.as_ref());
+        let http = source.http.as_ref();
+        let headers = http.and_then(|http| http.headers_secret_ref.as_ref());
         let headers = headers.map(|secret| Reference::secret(&secret.name, "spec.source.http.headersSecretRef.name"));
-        [map, claim, headers].into_iter().flatten().collect()
+        let http_ca = "spec.source.http.caBundleConfigMapRef.name";
+        let http_ca = http.and_then(|http| network::reference(&http.access, http_ca));
+        let s3 = source.s3.as_ref();
+        let credentials = s3.and_then(|s3| s3.credentials_secret_ref.as_ref());
+        let credentials =
+            credentials.map(|secret| Reference::secret(&secret.name, "spec.source.s3.credentialsSecretRef.name"));
+        let s3_ca = "spec.source.s3.caBundleConfigMapRef.name";
+        let s3_ca = s3.and_then(|s3| network::reference(&s3.access, s3_ca));
+        let git = source.git.as_ref();
+        let login = git.and_then(|git| git.credentials_secret_ref.as_ref());
+        let login = login.map(|secret| Reference::secret(&secret.name, "spec.source.git.credentialsSecretRef.name"));
+        let git_ca = "spec.source.git.caBundleConfigMapRef.name";
+        let git_ca = git.and_then(|git| network::reference(&git.access, git_ca));
+        [map, claim, headers, http_ca, credentials, s3_ca, login, git_ca].into_iter().flatten().collect()
     }
 
     fn task(&self, owner: &Owner, mode: Mode) -> Task {

@@ -7,6 +7,7 @@ mod context;
 pub mod counts;
 pub mod decision;
 pub mod kind;
+pub mod network;
 pub mod observe;
 mod outside;
 pub mod plan;

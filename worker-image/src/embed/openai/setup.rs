@@ -9,7 +9,7 @@ use reqwest::{
 };
 
 use super::ProviderError;
-use crate::http::{HeadersError, cause, read_headers};
+use crate::http::{HeadersError, read_certificates, read_headers};
 
 /// The shortest value that is kept out of messages: shorter ones are no secrets, and stand in any text.
 const SECRET_CHARS: usize = 4;
@@ -72,15 +72,7 @@ pub(super) fn proxy(url: &str) -> Result<Proxy, ProviderError> {
 }
 
 pub(super) fn certificates(file: &Path) -> Result<Vec<Certificate>, ProviderError> {
-    let invalid = |problem: String| {
-        setting("caBundleConfigMapRef", format!("{} {problem}; it must hold certificates in PEM", file.display()))
-    };
-    let pem = fs::read(file).map_err(|error| invalid(format!("cannot be read ({error})")))?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if certificates.is_empty() => Err(invalid("holds no certificate".to_owned())),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(invalid(format!("cannot be understood ({})", cause(&error)))),
-    }
+    read_certificates(file).map_err(|problem| setting("caBundleConfigMapRef", problem))
 }
 
 /// What every request is sent with. A header of the Secret takes the place of one of our own.

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    resource::source::SecretReference,
+    resource::source::{SecretReference, SourceAccess},
     text::{InlineText, TextFields, TextFormat},
 };
 
@@ -81,4 +81,7 @@ pub struct HttpInput {
     /// A Secret in the batch's namespace: each key is a request header, for instance `Authorization`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers_secret_ref: Option<SecretReference>,
+    /// How the server is reached.
+    #[serde(flatten)]
+    pub access: SourceAccess,
 }

@@ -51,7 +51,7 @@ use crate::{
         .message("spec.chunking is immutable: delete the IngestionJob and create it again; stored documents stay")
 )]
 pub struct IngestionJobSpec {
-    /// Where documents come from: exactly one of configMap, persistentVolumeClaim, http and inline.
+    /// Where documents come from: exactly one of configMap, persistentVolumeClaim, http, s3, git and inline.
     pub source: Source,
     /// The collection that chunks go into; the object's name where absent. Several jobs may fill one collection.
     #[schemars(length(min = 1, max = 200), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]

@@ -5,7 +5,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::fixtures::*;
-use crate::controller::job::{act::owner, build, plan::Take};
+use crate::controller::job::{act::owner, build, kind::JobKind, plan::Take};
 
 #[test]
 fn the_job_of_a_plain_run() {
@@ -71,6 +71,26 @@ fn the_store_claim_belongs_to_nobody() {
 #[case::http(json!({"http": {"urls": ["https://x.example/a"]}}), "http/handbook", json!({"type": "Http", "urls": ["https://x.example/a"]}))]
 #[case::http_with_headers(json!({"http": {"urls": ["https://x.example/a"], "headersSecretRef": {"name": "t"}}}), "http/handbook",
     json!({"type": "Http", "urls": ["https://x.example/a"], "headersDirectory": "/etc/lexigram/http-headers"}))]
+#[case::web_site(
+    json!({"http": {"urls": ["https://x.example/"], "crawl": {"follow": "Links"}, "allowLocalAddresses": true,
+        "caBundleConfigMapRef": {"name": "ca"}}}),
+    "http/handbook",
+    json!({"type": "Http", "urls": ["https://x.example/"], "allowLocalAddresses": true, "caFile": "/etc/lexigram/source-ca/ca.crt",
+        "crawl": {"follow": "Links", "linkDepth": 3, "maxDocuments": 1000}}))]
+#[case::bucket(json!({"s3": {"bucket": "docs"}}), "s3/docs", json!({"type": "S3", "bucket": "docs", "region": "us-east-1"}))]
+#[case::bucket_elsewhere(
+    json!({"s3": {"bucket": "docs", "prefix": "a/", "endpoint": "https://minio.example:9000", "pathStyle": true,
+        "credentialsSecretRef": {"name": "keys"}}}),
+    "s3/minio.example:9000/docs/a/",
+    json!({"type": "S3", "bucket": "docs", "prefix": "a/", "region": "us-east-1", "endpoint": "https://minio.example:9000",
+        "pathStyle": true, "credentialsDirectory": "/etc/lexigram/source-credentials"}))]
+#[case::repository(json!({"git": {"url": "https://git.example/docs.git"}}), "git/git.example/docs.git",
+    json!({"type": "Git", "url": "https://git.example/docs.git", "ref": "HEAD"}))]
+#[case::folder_of_a_tag(
+    json!({"git": {"url": "https://git.example/docs.git", "ref": "v1", "path": "a/", "credentialsSecretRef": {"name": "login"}}}),
+    "git/git.example/docs.git@v1/a",
+    json!({"type": "Git", "url": "https://git.example/docs.git", "ref": "v1", "path": "a/",
+        "credentialsDirectory": "/etc/lexigram/source-credentials"}))]
 #[case::inline(json!({"inline": [{"name": "a.md", "text": "# A"}]}), "inline/handbook",
     json!({"type": "Inline", "documents": [{"name": "a.md", "text": "# A"}]}))]
 fn sources(#[case] source: Value, #[case] scope: &str, #[case] location: Value) {
@@ -79,6 +99,25 @@ fn sources(#[case] source: Value, #[case] scope: &str, #[case] location: Value) 
     let task = serde_json::to_value(work_spec).unwrap()["task"].clone();
     assert_eq!(task["scope"], scope);
     assert_eq!(task["source"], location);
+}
+
+#[rstest]
+#[case::web_site(json!({"http": {"urls": ["https://x.example/"], "headersSecretRef": {"name": "token"},
+    "caBundleConfigMapRef": {"name": "ca"}}}), &["http-headers", "source-ca"], &["SecretNotFound", "ConfigMapNotFound"])]
+#[case::bucket(json!({"s3": {"bucket": "docs", "credentialsSecretRef": {"name": "keys"}, "caBundleConfigMapRef": {"name": "ca"}}}),
+    &["source-credentials", "source-ca"], &["SecretNotFound", "ConfigMapNotFound"])]
+#[case::repository(json!({"git": {"url": "https://git.example/docs.git", "credentialsSecretRef": {"name": "login"},
+    "caBundleConfigMapRef": {"name": "ca"}}}), &["source-credentials", "source-ca"], &["SecretNotFound", "ConfigMapNotFound"])]
+fn a_source_brings_its_volumes_and_names_what_must_be_there(
+    #[case] source: Value,
+    #[case] volumes: &[&str],
+    #[case] missing: &[&str],
+) {
+    let job = job(json!({"source": source}));
+    let mounts = job.mounts();
+    assert_eq!(mounts.iter().map(|mount| mount.volume.name.as_str()).collect::<Vec<_>>(), volumes);
+    let references = job.references();
+    assert_eq!(references.iter().map(|reference| reference.missing_reason()).collect::<Vec<_>>(), missing);
 }
 
 #[rstest]

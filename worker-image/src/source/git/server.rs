@@ -1,0 +1,184 @@
+//! A git server over HTTP. Sends HTTP requests, writes packs into files.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Write},
+    path::Path,
+    time::Duration,
+};
+
+use futures::StreamExt;
+use lexigram_api::{contract::NetworkAccess, source::GitSettings};
+use reqwest::{Client, RequestBuilder, Response, Url};
+
+use super::protocol::{Capabilities, PackReader, ask_for_objects, ask_for_refs, capabilities, object_of};
+use crate::source::{
+    SourceError,
+    egress::{Egress, unusable},
+    web::{connection, read, redirection, refusal},
+};
+
+/// How long a server may say nothing.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a whole answer may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1800);
+/// Redirects of a repository that are followed.
+const MAX_REDIRECTS: usize = 5;
+/// Most bytes of what is said beside packs.
+const TALK_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A repository at its server.
+pub(super) struct Server {
+    http: Client,
+    egress: Egress,
+    url: Url,
+    credentials: Option<(String, String)>,
+}
+
+/// A repository where it was found, and what its server can do.
+pub(super) struct Repository {
+    /// Its own URL, redirects followed.
+    url: Url,
+    pub(super) capabilities: Capabilities,
+}
+
+impl Server {
+    pub(super) fn open(
+        settings: &GitSettings,
+        credentials_directory: Option<&str>,
+        access: &NetworkAccess,
+    ) -> Result<Self, SourceError> {
+        let egress = Egress::new("spec.source.git", access);
+        let http = egress.client(access)?.read_timeout(READ_TIMEOUT).timeout(REQUEST_TIMEOUT);
+        let url = Url::parse(&settings.url).map_err(|error| setting("url", format!("is no URL ({error})")))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            let problem = "holds a user or password, which everybody can read there; use credentialsSecretRef";
+            return Err(setting("url", problem.to_owned()));
+        }
+        let credentials = credentials_directory.map(|directory| of_secret(Path::new(directory))).transpose()?;
+        Ok(Self { http: http.build().map_err(|error| unusable(&error))?, egress, url, credentials })
+    }
+
+    /// Looks for the repository.
+    pub(super) async fn find(&self) -> Result<Repository, SourceError> {
+        let suffix = "/info/refs";
+        let mut target = self.url.clone();
+        target.set_path(&format!("{}{suffix}", self.url.path().trim_end_matches('/')));
+        target.set_query(Some("service=git-upload-pack"));
+        for hop in 0..=MAX_REDIRECTS {
+            self.egress.check(&target, hop == 0)?;
+            let response = self.send(self.http.get(target.clone()), &target, hop == 0).await?;
+            match redirection(&target, response.status(), response.headers()) {
+                Some(next) => target = next,
+                None => {
+                    let message = read(checked(response)?, TALK_BYTES).await?.content;
+                    let capabilities = capabilities(&message)?;
+                    let path = target.path().strip_suffix(suffix).unwrap_or(target.path()).to_owned();
+                    target.set_path(&path);
+                    target.set_query(None);
+                    return Ok(Repository { url: target, capabilities });
+                }
+            }
+        }
+        Err(SourceError::Redirects { limit: MAX_REDIRECTS })
+    }
+
+    /// The commit that a name stands for.
+    pub(super) async fn resolve(&self, repository: &Repository, name: &str) -> Result<String, SourceError> {
+        if matches!(name.len(), 40) && name.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Ok(name.to_ascii_lowercase());
+        }
+        let response = self.ask(repository, ask_for_refs(name)).await?;
+        let answer = read(response, TALK_BYTES).await?.content;
+        object_of(name, &answer)?
+            .ok_or_else(|| setting("ref", format!("the repository has no branch or tag '{name}'")))
+    }
+
+    /// Writes the pack with objects into a file of `limit` bytes at the most; says whether it fitted.
+    pub(super) async fn fetch(
+        &self,
+        repository: &Repository,
+        object: &str,
+        shallow: bool,
+        filter: Option<&str>,
+        (file, limit): (&Path, u64),
+    ) -> Result<bool, SourceError> {
+        let unwritable = |error: std::io::Error| SourceError::Unreadable {
+            path: file.display().to_string(),
+            problem: error.to_string(),
+        };
+        let response = self.ask(repository, ask_for_objects(object, shallow, filter)).await?;
+        let (mut reader, mut written) = (PackReader::default(), 0);
+        let mut output = File::create(file).map_err(unwritable)?;
+        let mut body = response.bytes_stream();
+        while let Some(part) = body.next().await {
+            let pack = reader.take(&part.map_err(|error| connection(&error))?)?;
+            written += u64::try_from(pack.len()).unwrap_or(u64::MAX);
+            if written > limit {
+                return Ok(false);
+            }
+            // short writes into the page cache, between two parts from the network
+            output.write_all(&pack).map_err(unwritable)?;
+        }
+        match reader.ended() {
+            true => Ok(true),
+            false => Err(SourceError::Connection("the pack broke off".to_owned())),
+        }
+    }
+
+    async fn ask(&self, repository: &Repository, message: Vec<u8>) -> Result<Response, SourceError> {
+        let mut url = repository.url.clone();
+        url.set_path(&format!("{}/git-upload-pack", repository.url.path()));
+        self.egress.check(&url, false)?;
+        let request = self
+            .http
+            .post(url.clone())
+            .header("content-type", "application/x-git-upload-pack-request")
+            .header("accept", "application/x-git-upload-pack-result")
+            .body(message);
+        checked(self.send(request, &url, false).await?)
+    }
+
+    async fn send(&self, request: RequestBuilder, url: &Url, configured: bool) -> Result<Response, SourceError> {
+        let mut request = request.header("git-protocol", "version=2");
+        // a redirect to another server does not get them
+        let own = url.origin() == self.url.origin();
+        if let Some((user, password)) = self.credentials.as_ref().filter(|_| own) {
+            request = request.basic_auth(user, Some(password));
+        }
+        let refused = |error| self.egress.refusal(&error, url, configured).unwrap_or_else(|| connection(&error));
+        request.send().await.map_err(refused)
+    }
+}
+
+/// The answer, if it is one.
+fn checked(response: Response) -> Result<Response, SourceError> {
+    match refusal(response.status(), response.headers(), jiff::Timestamp::now()) {
+        None => Ok(response),
+        Some(SourceError::Refused { answer, .. }) => {
+            Err(SourceError::Refused { answer, check: "spec.source.git.credentialsSecretRef" })
+        }
+        Some(SourceError::Gone { detail }) => {
+            let problem = format!("there is no repository ({detail}), or it is not for everybody: check spec.source.git.credentialsSecretRef");
+            Err(setting("url", problem))
+        }
+        Some(error) => Err(error),
+    }
+}
+
+pub(super) fn setting(field: &str, problem: String) -> SourceError {
+    SourceError::Setting { field: format!("spec.source.git.{field}"), problem }
+}
+
+/// `username` and `password` of a mounted Secret. A token goes into `password`; most servers take any name with it.
+fn of_secret(directory: &Path) -> Result<(String, String), SourceError> {
+    let invalid = |problem: String| setting("credentialsSecretRef", problem);
+    let read = |key: &str| match fs::read_to_string(directory.join(key)) {
+        Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(invalid(format!("the key '{key}' cannot be read ({error})"))),
+    };
+    let password = read("password")?
+        .ok_or_else(|| invalid("the Secret has no key 'password', or an empty one; put the password or token there".to_owned()))?;
+    Ok((read("username")?.unwrap_or_else(|| "git".to_owned()), password))
+}

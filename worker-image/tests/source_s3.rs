@@ -1,0 +1,217 @@
+//! Objects of a bucket: against a real S3 server, and against a mock where the server has to misbehave or be large.
+
+// helpers panic as tests do
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::{collections::BTreeSet, fs};
+
+use axum::{
+    Router,
+    http::{StatusCode, Uri},
+    response::IntoResponse,
+    routing::get,
+};
+use common::{job::Job, query, s3::S3Server};
+use futures::StreamExt;
+use lexigram_api::{
+    contract::{Counts, ExitCode, Mode, NetworkAccess, SourceLocation},
+    document::SyncMode,
+};
+use lexigram_worker::source;
+use serde_json::json;
+
+/// A job over that source.
+fn job(source: SourceLocation, sync: SyncMode) -> Job {
+    let mut job = Job::new();
+    job.task.source = source;
+    job.task.sync = sync;
+    job
+}
+
+/// What a full run that succeeds has come to.
+async fn run(job: &Job, run: &str) -> Counts {
+    let ended = job.run_of_task(run, Mode::Full).await;
+    assert_eq!((ended.exit, ended.report.error), (ExitCode::Finished, None));
+    ended.report.counts
+}
+
+/// Names of documents that have chunks.
+fn searchable(job: &Job) -> BTreeSet<String> {
+    let sql = "SELECT DISTINCT name FROM documents JOIN chunks ON chunks.document = documents.id";
+    query(&job.workspace.store(), sql).into_iter().map(|row| row[0].clone()).collect()
+}
+
+fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(str::to_owned).into()
+}
+
+#[tokio::test]
+async fn every_object_below_the_prefix_arrives_whatever_its_key() {
+    let server = S3Server::start().await;
+    let keys = ["d/a.txt", "d/b c.txt", "d/plus+and%41.txt", "d/ä/🦀.txt", "d/x=1&y=2?#.txt"];
+    for key in keys {
+        server.put(key, &format!("text of {key}")).await;
+    }
+    server.put("d/folder/", "").await;
+    server.put("elsewhere.txt", "not below the prefix").await;
+    let mut job = job(server.source("d/"), SyncMode::Append);
+    job.task.exclude = vec!["**/*.log".to_owned()];
+    server.put("d/noise.log", "left out").await;
+    assert_eq!(run(&job, "r1").await.items.done, 5);
+    assert_eq!(searchable(&job), names(keys));
+}
+
+#[tokio::test]
+async fn only_what_changed_is_downloaded_again_and_what_is_gone_goes() {
+    let server = S3Server::start().await;
+    for key in ["a.txt", "b.txt", "c.txt"] {
+        server.put(key, &format!("text of {key}")).await;
+    }
+    let job = job(server.source(""), SyncMode::Mirror);
+    assert_eq!((run(&job, "r1").await.items.done, server.downloads()), (3, 3));
+    let again = run(&job, "r2").await.items;
+    assert_eq!((again.skipped, again.done, server.downloads()), (3, 0, 3));
+    server.put("b.txt", "another text").await;
+    server.delete("c.txt").await;
+    let changed = run(&job, "r3").await.items;
+    assert_eq!((changed.done, changed.skipped, changed.deleted, server.downloads()), (1, 1, 1, 4));
+    assert_eq!(searchable(&job), names(["a.txt", "b.txt"]));
+}
+
+#[tokio::test]
+async fn more_objects_than_a_page_holds_arrive_all() {
+    let server = S3Server::start().await;
+    let keys: BTreeSet<String> = (0..1001).map(|number| format!("{number:04}.txt")).collect();
+    futures::stream::iter(&keys).for_each_concurrent(8, |key| server.put(key, "text")).await;
+    let job = job(server.source(""), SyncMode::Append);
+    let source = source::open(&job.task).unwrap();
+    let listed: BTreeSet<String> = source.list().map(|listed| listed.unwrap().name).collect().await;
+    assert_eq!(listed, keys);
+}
+
+#[tokio::test]
+async fn an_object_that_is_too_large_costs_itself_only() {
+    let server = S3Server::start().await;
+    server.put("large.txt", &"large ".repeat(100)).await;
+    server.put("small.txt", "small").await;
+    let mut job = job(server.source(""), SyncMode::Append);
+    job.task.parsing.max_document_bytes = 100;
+    let items = run(&job, "r1").await.items;
+    assert_eq!((items.done, items.failed), (1, 1));
+    assert_eq!(job.rows(), ["large.txt Archived 1 DocumentTooLarge", "small.txt Done 0 -"]);
+}
+
+#[tokio::test]
+async fn a_wrong_secret_or_bucket_ends_the_job_at_once_and_names_the_field() {
+    let server = S3Server::start().await;
+    let mut job = job(server.source(""), SyncMode::Append);
+    server.secret("wrong");
+    let ended = job.run_of_task("r1", Mode::Full).await;
+    let error = ended.report.error.unwrap();
+    assert_eq!((ended.exit, error.reason.as_str()), (ExitCode::Authentication, "SourceAccessDenied"));
+    assert!(error.message.contains("SignatureDoesNotMatch"), "{}", error.message);
+    assert!(error.message.contains("check spec.source.s3.credentialsSecretRef"), "{}", error.message);
+
+    job.task.source = server.source("");
+    let SourceLocation::S3 { settings, .. } = &mut job.task.source else { unreachable!() };
+    settings.bucket = "no-such-bucket".to_owned();
+    let ended = job.run_of_task("r2", Mode::Full).await;
+    let error = ended.report.error.unwrap();
+    assert_eq!(ended.exit, ExitCode::Configuration);
+    assert_eq!(error.message, "spec.source.s3.bucket: there is no bucket 'no-such-bucket' at this endpoint");
+}
+
+#[tokio::test]
+async fn a_local_endpoint_is_refused_unless_allowed() {
+    let server = S3Server::start().await;
+    let mut source = server.source("");
+    let SourceLocation::S3 { access, .. } = &mut source else { unreachable!() };
+    access.allow_local_addresses = false;
+    let ended = job(source, SyncMode::Append).run_of_task("r1", Mode::Full).await;
+    let error = ended.report.error.unwrap();
+    assert_eq!((ended.exit, error.reason.as_str()), (ExitCode::Configuration, "LocalAddress"));
+    assert!(error.message.contains("set spec.source.s3.allowLocalAddresses to true"), "{}", error.message);
+}
+
+/// A mock of an S3 server with so many objects, whose page with that number fails.
+async fn mock_s3(objects: usize, broken_page: Option<usize>) -> SourceLocation {
+    const PAGE: usize = 1000;
+    let listing = move |uri: Uri| async move {
+        let mut query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let token = query.find(|(key, _)| key == "continuation-token");
+        let first = token.map_or(0, |(_, token)| token.parse::<usize>().unwrap());
+        if Some(first / PAGE) == broken_page {
+            return (StatusCode::FORBIDDEN, "<Error><Code>AccessDenied</Code></Error>".to_owned()).into_response();
+        }
+        let last = (first + PAGE).min(objects);
+        let object = |number| {
+            // as long as a key may be
+            let key = format!("{number:07}{}", "k".repeat(1013));
+            format!("<Contents><Key>{key}.txt</Key><ETag>\"{number}\"</ETag><Size>4</Size></Contents>")
+        };
+        let contents: String = (first..last).map(object).collect();
+        let next = match last < objects {
+            true => format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>"),
+            false => "<IsTruncated>false</IsTruncated>".to_owned(),
+        };
+        let xmlns = "http://s3.amazonaws.com/doc/2006-03-01/";
+        format!("<ListBucketResult xmlns=\"{xmlns}\">{next}{contents}</ListBucketResult>").into_response()
+    };
+    let object = async || "text";
+    let router = Router::new().route("/docs/", get(listing)).route("/docs/{key}", get(object));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    lexigram_worker::install_tls_provider();
+    SourceLocation::S3 {
+        settings: serde_json::from_value(json!({"bucket": "docs", "endpoint": endpoint})).unwrap(),
+        credentials_directory: None,
+        access: NetworkAccess { allow_local_addresses: true, ca_file: None },
+    }
+}
+
+#[tokio::test]
+async fn a_listing_that_breaks_half_way_removes_nothing() {
+    let mut job = job(mock_s3(1010, None).await, SyncMode::Mirror);
+    // a few of both pages
+    job.task.include = vec!["00000{00,01}*".to_owned(), "000100*".to_owned()];
+    assert_eq!(run(&job, "r1").await.items.done, 12);
+    job.task.source = mock_s3(1010, Some(1)).await;
+    let ended = job.run_of_task("r2", Mode::Full).await;
+    assert_eq!(ended.report.error.unwrap().reason, "ListingPartial");
+    assert_eq!((ended.report.counts.items.deleted, searchable(&job).len()), (0, 12));
+    // and the whole listing shows that it would have
+    job.task.source = mock_s3(1000, None).await;
+    assert_eq!(run(&job, "r3").await.items.deleted, 10);
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_keys_are_listed_in_little_memory() {
+    const OBJECTS: usize = 100_000;
+    let job = job(mock_s3(OBJECTS, None).await, SyncMode::Append);
+    let source = source::open(&job.task).unwrap();
+    let mut listed = source.list();
+    let (mut count, mut bytes, mut early, mut most) = (0, 0, 0, 0);
+    while let Some(document) = listed.next().await {
+        bytes += document.unwrap().name.len();
+        count += 1;
+        if count % 1000 == 0 {
+            let resident = resident_kib();
+            // buffers of ten pages, here and in the mock, are there by now
+            early = if count == 10_000 { resident } else { early };
+            most = most.max(resident);
+        }
+    }
+    assert_eq!(count, OBJECTS);
+    let grown = most - early;
+    assert!(grown * 1024 < bytes / 4, "{grown} KiB more after {} KiB of keys", bytes / 1024);
+}
+
+/// Memory that this process has.
+fn resident_kib() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
