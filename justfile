@@ -25,11 +25,11 @@ test *arguments:
 
 # Run the tests that need no cluster
 unit *arguments:
-    @LEXIGRAM_MODELS="$(dirname "$(worker-image/model.sh)")" cargo test --locked --workspace --exclude lexigram-tests "$@"
+    @LEXIGRAM_MODELS="$(dirname "$(worker-image/model.sh)")" LEXIGRAM_POSTGRES="$(worker-image/postgres.sh)" cargo test --locked --workspace --exclude lexigram-tests "$@"
 
-# Kill the worker at random moments, 200 times or as often as told, and compare its store with one of a run never killed
+# Kill the worker at random moments, 200 times on SQLite and half as often on Postgres, and compare its stores with those of runs never killed
 chaos kills="200":
-    @LEXIGRAM_CHAOS_KILLS="$1" LEXIGRAM_MODELS="$(dirname "$(worker-image/model.sh)")" cargo test --locked --workspace --exclude lexigram-tests --test chaos -- --nocapture
+    @LEXIGRAM_CHAOS_KILLS="$1" LEXIGRAM_MODELS="$(dirname "$(worker-image/model.sh)")" LEXIGRAM_POSTGRES="$(worker-image/postgres.sh)" cargo test --locked --workspace --exclude lexigram-tests --test chaos --test postgres_chaos -- --nocapture
 
 # Check everything that needs no cluster: generated files, format, lints, licences, docs, chart, scripts
 verify: generate

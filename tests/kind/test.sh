@@ -16,7 +16,8 @@ trap summary EXIT
 eval "$("$KIND_DIR/env.sh")"
 LEXIGRAM_MODELS=$(dirname "$("$REPO/worker-image/model.sh")")
 LEXIGRAM_PYTHON=$("$KIND_DIR/python.sh")
-export LEXIGRAM_MODELS LEXIGRAM_PYTHON LEXIGRAM_OPERATOR_IMAGE=lexigram-operator:dev LEXIGRAM_WORKER_IMAGE=lexigram-worker:dev
+LEXIGRAM_POSTGRES=$("$REPO/worker-image/postgres.sh")
+export LEXIGRAM_MODELS LEXIGRAM_PYTHON LEXIGRAM_POSTGRES LEXIGRAM_OPERATOR_IMAGE=lexigram-operator:dev LEXIGRAM_WORKER_IMAGE=lexigram-worker:dev
 
 cd "$REPO"
 say '==> Run the tests: cargo test'

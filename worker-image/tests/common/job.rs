@@ -47,6 +47,7 @@ impl Job {
             parser_program: PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker")),
             // a parser that is being started has the lock of a run that has just ended, for a moment
             patience: Duration::from_secs(10),
+            shard: 0,
             circuit: self.circuit,
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod fake;
 pub mod job;
+pub mod postgres;
 pub mod source;
 
 use std::{

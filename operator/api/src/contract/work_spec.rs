@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::store::StoreLocation;
 use crate::{
     document::{Chunking, Parsing, SyncMode},
     embedding::{ModelChange, OpenAISettings},
@@ -285,18 +286,4 @@ pub struct InlineDocument {
     /// Text of the document.
     #[schemars(length(max = 65_536))]
     pub text: String,
-}
-
-/// Where vectors and ledger are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all_fields = "camelCase")]
-pub enum StoreLocation {
-    /// SQLite files on a local file system.
-    Sqlite {
-        /// The collection, or the ledger of batches that write files; made if it is not there.
-        path: String,
-        /// The embedding cache, which collections share; made if it is not there. Nothing is remembered where absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        cache: Option<String>,
-    },
 }

@@ -22,5 +22,5 @@ pub use embedding_batch::{
 pub use ingestion_job::{IngestionJob, IngestionJobSpec, IngestionJobStatus};
 pub use job::{JobOptions, JobStatus, State};
 pub use source::{ConfigMapSource, HttpSource, PersistentVolumeClaimSource, SecretReference, Source};
-pub use store::{EmbeddedStore, Store};
+pub use store::{CaSecretReference, ConnectionSecretReference, EmbeddedStore, PostgresStore, Store};
 pub use worker::WorkerOverrides;

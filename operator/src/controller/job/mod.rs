@@ -11,6 +11,7 @@ pub mod plan;
 pub mod provider;
 pub mod references;
 pub mod status;
+pub mod store;
 pub mod summary;
 pub mod validate;
 
