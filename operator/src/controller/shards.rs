@@ -118,13 +118,17 @@ pub fn by_index<T: Clone>(things: &[T], index: impl Fn(&T) -> Option<usize>, par
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use lexigram_api::contract::CONTRACT_VERSION;
     use rstest::rstest;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::controller::{
-        job::tests::fixtures::{at, progress as progress_of, report as report_of},
+        job::tests::fixtures::{at, pod, progress as progress_of, report as report_of},
         pods::Trouble,
+        runs::Run,
     };
 
     fn part(current: Worker, last_end: Option<Ended>) -> Workers {
@@ -169,6 +173,29 @@ mod tests {
         let silent = part(Worker::Ended, Some(Ended { cause: Cause::Exited(0), report: None }));
         assert_eq!(join(&[done(3, [0, 0, 0]), silent]).last_end.unwrap().report, None);
         assert_eq!(join(&[done(3, [0, 0, 0]), killed()]).last_end.unwrap().cause, Cause::OutOfMemory);
+    }
+
+    #[test]
+    fn each_pod_belongs_to_its_part() {
+        let job = serde_json::from_value(json!({
+            "metadata": {"name": "docs-r1", "namespace": "docs"}, "spec": {"completions": 3, "template": {}},
+        }));
+        let pod = |index: &str, state: Value| {
+            let mut pod = Arc::unwrap_or_clone(pod("docs-r1", 6, "Running", state));
+            let annotation = ("batch.kubernetes.io/job-completion-index".to_owned(), index.to_owned());
+            pod.metadata.annotations = Some([annotation].into());
+            Arc::new(pod)
+        };
+        let message = report_of("docs-r1", 4, [0, 0, 0]).to_termination_message().unwrap();
+        let pods = [
+            pod("2", json!({"running": {}})),
+            pod("0", json!({"terminated": {"exitCode": 0, "message": message}})),
+            pod("1", json!({"waiting": {}})),
+        ];
+        let run = Run::read(&job.unwrap(), &pods).unwrap();
+        let current: Vec<&Worker> = run.shards.iter().map(|workers| &workers.current).collect();
+        assert_eq!(current, [&Worker::Ended, &Worker::Waiting(None), &Worker::Running(None)]);
+        assert_eq!((run.addresses(), run.ended().len(), run.finisher()), (vec![None], 1, None));
     }
 
     #[test]

@@ -3,9 +3,11 @@
 // each test binary uses a part of this
 #![allow(dead_code)]
 
+pub mod chaos;
 pub mod fake;
 pub mod job;
 pub mod postgres;
+pub mod proxy;
 pub mod source;
 
 use std::{

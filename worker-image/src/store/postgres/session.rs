@@ -12,7 +12,7 @@ use super::{super::StoreError, error::may_pass, schema::schema_name, tls, uri::T
 /// How long a connection of the pool is waited for.
 const WAIT: Duration = Duration::from_secs(30);
 /// How often something is made again at the most.
-const MOST_RETRIES: u32 = 5;
+const MOST_RETRIES: u32 = 9;
 /// How long the first retry waits; each further one waits twice as long.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 
