@@ -52,7 +52,7 @@ pub(super) async fn index(database: &Database, column: &str) -> Result<(), Store
     let client = database.connect().await?;
     let facts = client
         .query_opt(
-            "SELECT atttypmod, (SELECT count(*) FROM (SELECT 1 FROM chunks LIMIT $3) AS some),
+            "SELECT atttypmod, (SELECT count(*) FROM (SELECT 1 FROM chunks LIMIT $3) AS counted),
                  (SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(format('%I.%I', $1::text, $4::text)))
              FROM pg_attribute WHERE attrelid = to_regclass(format('%I.chunks', $1::text)) AND attname = $2",
             &[&database.schema, &column, &INDEXED_FROM, &name(column)],
