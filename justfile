@@ -27,9 +27,9 @@ test *arguments:
 unit *arguments:
     @tests/kind/unit.sh "$@"
 
-# Kill the worker at random moments, 200 times or as often as told, and compare its store with one of a run never killed
+# Kill the worker at random moments, 200 times on SQLite and half as often on Postgres, and compare its stores with those of runs never killed
 chaos kills="200":
-    @LEXIGRAM_CHAOS_KILLS="$1" tests/kind/unit.sh --test chaos -- --nocapture
+    @LEXIGRAM_CHAOS_KILLS="$1" tests/kind/unit.sh --test chaos --test postgres_chaos -- --nocapture
 
 # Check everything that needs no cluster: generated files, format, lints, licences, docs, chart, scripts
 verify: generate

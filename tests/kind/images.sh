@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds both images where their inputs changed, and loads them into the cluster where it has others.
+# Builds the two images, and that of the test database, where their inputs changed, and loads them into the cluster where it has others.
 # The binaries are built by cargo on this machine and copied in.
 . "$(dirname "$0")/common.sh"
 
@@ -33,23 +33,33 @@ load() {
   docker exec --interactive "$NODE" tee "/kind/$label.$1" <<< "$2"
 }
 
-for name in lexigram-operator lexigram-worker; do
+# up_to_date NAME INPUTS: whether the engine has the image, made from these inputs
+up_to_date() { [ "$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$1:dev" 2>/dev/null)" = "$2" ]; }
+
+for name in lexigram-operator lexigram-worker lexigram-postgres; do
   context=$STATE/images/$name
   rm -rf "$context"
   mkdir -p "$context"
-  strip -o "$context/$name" "$binaries/$name"
-  folder=$REPO/operator
-  if [ "$name" = lexigram-worker ]; then
-    folder=$REPO/worker-image
-    mkdir "$context/models"
-    cp --recursive --link "$model" "$context/models/"
-  fi
-  inputs=$( (sha256sum < "$context/$name"; cat "$folder/Dockerfile" "$REPO/worker-image/model.sha256"; echo "$base $version") \
-    | sha256sum | cut -c1-32)
+  case $name in
+    lexigram-postgres)
+      folder=$KIND_DIR/postgres
+      inputs=$( (cat "$folder"/*; echo "$base $POSTGRES_VERSION") | sha256sum | cut -c1-32)
+      up_to_date "$name" "$inputs" || step 'Prepare the test database' "$folder/prepare.sh" "$context"
+      ;;
+    *)
+      strip -o "$context/$name" "$binaries/$name"
+      folder=$REPO/operator
+      if [ "$name" = lexigram-worker ]; then
+        folder=$REPO/worker-image
+        mkdir "$context/models"
+        cp --recursive --link "$model" "$context/models/"
+      fi
+      inputs=$( (sha256sum < "$context/$name"; cat "$folder/Dockerfile" "$REPO/worker-image/model.sha256"; echo "$base $version") \
+        | sha256sum | cut -c1-32)
+      ;;
+  esac
 
-  if [ "$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$name:dev" 2>/dev/null)" != "$inputs" ]; then
-    step "Build the image $name:dev" build "$name" "$folder/Dockerfile" "$context" "$inputs"
-  fi
+  up_to_date "$name" "$inputs" || step "Build the image $name:dev" build "$name" "$folder/Dockerfile" "$context" "$inputs"
   if docker container inspect "$NODE" > /dev/null 2>&1 \
     && [ "$(docker exec "$NODE" cat "/kind/$label.$name" 2>/dev/null)" != "$inputs" ]; then
     step "Load $name:dev into the cluster" load "$name" "$inputs"

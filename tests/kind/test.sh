@@ -17,7 +17,9 @@ eval "$("$KIND_DIR/env.sh")"
 LEXIGRAM_MODELS=$(dirname "$("$REPO/worker-image/model.sh")")
 LEXIGRAM_PYTHON=$("$KIND_DIR/python.sh")
 LEXIGRAM_VERSITYGW=$(command -v versitygw)
-export LEXIGRAM_MODELS LEXIGRAM_PYTHON LEXIGRAM_VERSITYGW LEXIGRAM_OPERATOR_IMAGE=lexigram-operator:dev LEXIGRAM_WORKER_IMAGE=lexigram-worker:dev
+LEXIGRAM_POSTGRES=$("$REPO/worker-image/postgres.sh")
+export LEXIGRAM_MODELS LEXIGRAM_PYTHON LEXIGRAM_VERSITYGW LEXIGRAM_POSTGRES
+export LEXIGRAM_OPERATOR_IMAGE=lexigram-operator:dev LEXIGRAM_WORKER_IMAGE=lexigram-worker:dev LEXIGRAM_POSTGRES_IMAGE=lexigram-postgres:dev
 
 cd "$REPO"
 say '==> Run the tests: cargo test'

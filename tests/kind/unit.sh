@@ -5,6 +5,7 @@
 "$KIND_DIR/tools.sh" versitygw >&2
 LEXIGRAM_MODELS=$(dirname "$("$REPO/worker-image/model.sh")")
 LEXIGRAM_VERSITYGW=$(command -v versitygw)
-export LEXIGRAM_MODELS LEXIGRAM_VERSITYGW
+LEXIGRAM_POSTGRES=$("$REPO/worker-image/postgres.sh")
+export LEXIGRAM_MODELS LEXIGRAM_VERSITYGW LEXIGRAM_POSTGRES
 cd "$REPO"
 exec cargo test --locked --workspace --exclude lexigram-tests "$@"

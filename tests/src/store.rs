@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::LogParams;
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{cluster::image, sandbox::Sandbox, wait::until_object};
@@ -89,33 +89,20 @@ impl Sandbox {
     }
 
     async fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> T {
-        let name = format!("ask-{}", Uuid::new_v4().simple());
-        let pod = json!({
-            "metadata": {"name": name, "labels": {"workers.lexigram.dev/store-claim": CLAIM}},
-            "spec": {
-                "restartPolicy": "Never",
-                "automountServiceAccountToken": false,
-                "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{
-                    "topologyKey": "kubernetes.io/hostname",
-                    "labelSelector": {"matchLabels": {"workers.lexigram.dev/store-claim": CLAIM}},
-                }]}},
-                "securityContext": {
-                    "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "containers": [{
-                    "name": "ask",
-                    "image": image("LEXIGRAM_WORKER_IMAGE"),
-                    "imagePullPolicy": "IfNotPresent",
-                    "args": arguments,
-                    "securityContext": {
-                        "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
-                    },
-                    "volumeMounts": [{"name": "store", "mountPath": "/store"}],
-                }],
-                "volumes": [{"name": "store", "persistentVolumeClaim": {"claimName": CLAIM}}],
-            },
-        });
+        let mut pod = asking(arguments);
+        pod["metadata"]["labels"] = json!({"workers.lexigram.dev/store-claim": CLAIM});
+        pod["spec"]["affinity"] = json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{
+            "topologyKey": "kubernetes.io/hostname",
+            "labelSelector": {"matchLabels": {"workers.lexigram.dev/store-claim": CLAIM}},
+        }]}});
+        pod["spec"]["volumes"] = json!([{"name": "store", "persistentVolumeClaim": {"claimName": CLAIM}}]);
+        pod["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "store", "mountPath": "/store"}]);
+        self.answer(pod, arguments).await
+    }
+
+    /// What the worker's command answers that a pod runs, in JSON.
+    pub(crate) async fn answer<T: DeserializeOwned>(&self, pod: Value, arguments: &[&str]) -> T {
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         self.create::<Pod>(&serde_json::from_value(pod).unwrap()).await;
         let phase = until_object(self.api(), &name, "has ended", |pod: &Pod| {
             pod.status.as_ref()?.phase.clone().filter(|phase| phase == "Succeeded" || phase == "Failed")
@@ -126,6 +113,30 @@ impl Sandbox {
         serde_json::from_str(&said)
             .unwrap_or_else(|error| panic!("lexigram-worker {}: {error}: {said}", arguments.join(" ")))
     }
+}
+
+/// A pod that runs the worker's command with these arguments, once.
+pub(crate) fn asking(arguments: &[&str]) -> Value {
+    json!({
+        "metadata": {"name": format!("ask-{}", Uuid::new_v4().simple())},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": false,
+            "securityContext": {
+                "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [{
+                "name": "ask",
+                "image": image("LEXIGRAM_WORKER_IMAGE"),
+                "imagePullPolicy": "IfNotPresent",
+                "args": arguments,
+                "securityContext": {
+                    "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
+                },
+            }],
+        },
+    })
 }
 
 fn store(collection: &str) -> String {

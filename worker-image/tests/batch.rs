@@ -94,6 +94,7 @@ impl Batch {
             embedder: Arc::clone(&self.embedder) as _,
             scratch: self.workspace.path(""),
             patience: Duration::ZERO,
+            shard: 0,
             circuit: CircuitSettings::default(),
         };
         batch::embed(&machine, run, &self.task, &Tracker::new(run), stop).await

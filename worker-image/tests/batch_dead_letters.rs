@@ -60,6 +60,7 @@ impl Batch {
             embedder: Arc::clone(&self.embedder) as _,
             scratch: self.workspace.path(""),
             patience: Duration::ZERO,
+            shard: 0,
             circuit: QUICK_CIRCUIT,
         };
         let (task, stop) = (EmbedTask { mode, ..self.task.clone() }, CancellationToken::new());

@@ -14,57 +14,16 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use common::{Workspace, contents, count, query, run};
-use lexigram_fault_provider::{FaultProvider, Script};
-use provider_common::{embedding, start};
-use serde_json::{Value, json};
-
-const DOCUMENTS: u64 = 200;
-
-/// A number from the environment.
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |number| number.parse().unwrap())
-}
-
-/// splitmix64: the same seed gives the same moments.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ (x >> 31)) % bound.max(1)
-    }
-}
-
-/// What the documents hold in that round: all that change in each, most, and some that come and go.
-fn write(workspace: &Workspace, round: u64) {
-    for document in 0..DOCUMENTS {
-        let name = format!("{document:03}.md");
-        if (document + round).is_multiple_of(17) {
-            let _absent = fs::remove_file(workspace.docs().join(&name));
-            continue;
-        }
-        let version = if document.is_multiple_of(5) { 0 } else { round };
-        let section =
-            |section| format!("## Section {section}\n\nDocument {document} in version {version}, part {section}.\n\n");
-        workspace.write(&name, (0..1 + document % 4).map(section).collect::<String>());
-    }
-}
-
-fn spec(workspace: &Workspace, provider: &FaultProvider, round: u64) -> Value {
-    let mut spec = workspace.spec(&format!("docs-r{round}"));
-    spec["task"]["sync"] = "Mirror".into();
-    spec["task"]["embedding"] = serde_json::to_value(embedding(provider, json!({}))).unwrap();
-    // a document may be in hand each time
-    spec["task"]["failurePolicy"] = json!({ "maxAttempts": 100 });
-    spec
-}
+use common::{
+    Workspace,
+    chaos::{DOCUMENTS, Random, complete, setting, spec, write},
+    contents, count, query, run,
+};
+use lexigram_fault_provider::Script;
+use provider_common::start;
 
 /// Everything that two stores must have in common.
 fn state(workspace: &Workspace) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
@@ -83,12 +42,6 @@ fn state(workspace: &Workspace) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
     (chunks, query(&store, ledger))
 }
 
-/// Runs a round to its end without a hitch.
-fn complete(workspace: &Workspace, spec: &Value) {
-    let (code, _, log) = run(&mut workspace.pod(spec));
-    assert_eq!(code, 0, "{log}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_killed_again_and_again_ends_where_it_should() {
     let (kills, seed) = (setting("LEXIGRAM_CHAOS_KILLS", 8), setting("LEXIGRAM_CHAOS_SEED", 1));
@@ -100,11 +53,11 @@ async fn a_worker_that_is_killed_again_and_again_ends_where_it_should() {
         [&killed, &spared].into_iter().for_each(|workspace| write(workspace, round));
         let started = Instant::now();
         complete(&spared, &spec(&spared, &provider, round));
-        let half = u64::try_from(started.elapsed().as_millis()).unwrap() / 2;
+        let half = started.elapsed() / 2;
         let spec = spec(&killed, &provider, round);
         // a few moments a round; each pod goes on where the one before was killed
         for _ in 0..4 {
-            let moment = Duration::from_millis(random.below(half));
+            let moment = random.moment(half);
             let mut child = killed.pod(&spec).stderr(Stdio::null()).spawn().unwrap();
             tokio::time::sleep(moment).await;
             child.kill().unwrap();

@@ -160,7 +160,7 @@ async fn another_model_is_refused_and_changes_nothing() {
     assert_eq!((ended.exit, ended.report.error.unwrap().reason.as_str()), (ExitCode::Configuration, "ModelMismatch"));
     assert_eq!((contents(&job.workspace.store()), job.embedder.take_embedded()), (before, 0));
     // into a collection of its own it embeds everything: no vector of another model is taken from the cache
-    let StoreLocation::Sqlite { path, .. } = &mut job.task.store;
+    let StoreLocation::Sqlite { path, .. } = &mut job.task.store else { panic!("a file") };
     *path = path.replace("docs.db", "second.db");
     let (counts, embedded) = run(&job, "r3").await;
     assert_eq!((counts.items.done, counts.cached, embedded), (3, 0, 30));

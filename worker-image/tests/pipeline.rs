@@ -109,6 +109,7 @@ fn machine() -> Machine {
         embedder: Arc::new(FakeEmbedder::new()),
         parser_program: PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker")),
         patience: Duration::ZERO,
+        shard: 0,
         circuit: CircuitSettings::default(),
     }
 }

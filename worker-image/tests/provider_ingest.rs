@@ -47,6 +47,7 @@ async fn run(script: Script, patience: Patience, documents: &[(&str, &str)]) -> 
         embedder: Arc::new(open(&server, json!({}), patience).await.unwrap()),
         parser_program: PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker")),
         patience: Duration::ZERO,
+        shard: 0,
         circuit: CircuitSettings::default(),
     };
     let task = task(&workspace, &server, documents);
@@ -140,6 +141,7 @@ async fn the_pause_shows_in_the_progress() {
         embedder: Arc::new(open(&server, json!({}), QUICK).await.unwrap()),
         parser_program: PathBuf::from(env!("CARGO_BIN_EXE_lexigram-worker")),
         patience: Duration::ZERO,
+        shard: 0,
         circuit: CircuitSettings::default(),
     };
     let (task, tracker) = (task(&workspace, &server, &DOCUMENTS[..1]), Tracker::new("r1"));

@@ -40,6 +40,8 @@ pub enum Worker {
 pub struct Ended {
     /// What ended it.
     pub cause: Cause,
+    /// When its container ended, if it had begun.
+    pub at: Option<Timestamp>,
     /// Its report, if it left one that can be read.
     pub report: Option<Report>,
 }
@@ -136,7 +138,8 @@ fn ended(pod: &Pod) -> Option<Ended> {
         terminated.map(|end| (end.exit_code, end.reason.as_deref())),
         message.unwrap_or_else(|| "no reason given".to_owned()),
     );
-    Some(Ended { cause, report: terminated.and_then(report) })
+    let at = terminated.and_then(|end| Some(end.finished_at.as_ref()?.0));
+    Some(Ended { cause, at, report: terminated.and_then(report) })
 }
 
 fn report(end: &ContainerStateTerminated) -> Option<Report> {

@@ -20,8 +20,12 @@ use super::{
     },
     outcome::Cause,
     pods::{self, Ended, Trouble, Worker, Workers},
+    shards,
 };
 use crate::names::{OWNER_UID, REFERENCES, RunNumber, ledger_run};
+
+/// Annotation of the pods of an Indexed Job.
+const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
 /// One run of an object: a Kubernetes Job.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,7 +46,9 @@ pub struct Run {
     pub started: Option<Timestamp>,
     /// How far it has come.
     pub phase: RunPhase,
-    /// Its pods.
+    /// Its pods, by the part of the work that is theirs: one part, unless `spec.parallelism` says more.
+    pub shards: Vec<Workers>,
+    /// All of them as one.
     pub workers: Workers,
     /// What its worker says of itself right now.
     pub progress: Option<Progress>,
@@ -82,6 +88,9 @@ impl Run {
         let status = job.status.as_ref();
         let ledger_run = ledger_run(&name, job.labels().get(OWNER_UID).map_or("", String::as_str));
         let annotations = job.annotations();
+        let parts = job.spec.as_ref().and_then(|spec| spec.completions).unwrap_or(1);
+        let parts = shards::by_index(pods, |pod| index(pod), usize::try_from(parts).unwrap_or(1));
+        let parts: Vec<Workers> = parts.iter().map(|pods| pods::survey(pods, &ledger_run)).collect();
         Some(Self {
             number: RunNumber::parse(&name)?,
             request: Wish::ALL.into_iter().find_map(|wish| request::read(wish, annotations).ok()?),
@@ -89,11 +98,29 @@ impl Run {
             created: job.creation_timestamp().map_or(Timestamp::MIN, |time| time.0),
             started: status.and_then(|status| status.start_time.as_ref()).map(|time| time.0),
             phase: phase(job),
-            workers: pods::survey(pods, &ledger_run),
+            workers: shards::join(&parts),
+            shards: parts,
             progress: None,
             job: name,
             ledger_run,
         })
+    }
+
+    /// Addresses of the workers that run, one a part; none for one that has no address yet.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Option<&str>> {
+        let running = self.shards.iter().filter_map(|workers| match &workers.current {
+            Worker::Running(address) => Some(address.as_deref()),
+            Worker::Absent | Worker::Waiting(_) | Worker::Ended => None,
+        });
+        running.collect()
+    }
+
+    /// What the parts that are through have reported.
+    #[must_use]
+    pub fn ended(&self) -> Vec<&Report> {
+        let through = self.shards.iter().filter(|workers| workers.current == Worker::Ended);
+        through.filter_map(|workers| workers.last_end.as_ref()?.report.as_ref()).collect()
     }
 
     /// The newest word of a worker that has ended, were it interrupted or not.
@@ -166,6 +193,11 @@ impl Run {
             }
         }
     }
+}
+
+/// The part of the work that is a pod's, as the Job controller says.
+fn index(pod: &Pod) -> Option<usize> {
+    pod.annotations().get(COMPLETION_INDEX)?.parse().ok()
 }
 
 fn phase(job: &Job) -> RunPhase {

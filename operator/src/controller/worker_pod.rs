@@ -12,8 +12,8 @@ use k8s_openapi::{
         core::v1::{
             Affinity, Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
             HTTPGetAction, LocalObjectReference, PersistentVolumeClaimVolumeSource, PodAffinity, PodAffinityTerm,
-            PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
-            SecretVolumeSource, SecurityContext, Volume, VolumeMount,
+            PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext,
+            Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{
@@ -27,6 +27,7 @@ use lexigram_api::{
     resource::WorkerOverrides,
 };
 
+pub use super::mount::Mount;
 use super::pods::CONTAINER;
 use crate::{
     names::{KUEUE_QUEUE, MANAGED_BY, OPERATOR, OWNER_KIND, OWNER_NAME, OWNER_UID, STORE_CLAIM, STORE_CLAIM_LABEL},
@@ -35,7 +36,7 @@ use crate::{
 
 /// User and group of the worker image.
 const USER: i64 = 65532;
-/// Pods that may fail again before the Job does, disruptions not counted. After that the failure policy decides: it waits
+/// Pods of a part that may fail again before the Job does, disruptions not counted. After that the failure policy decides: it waits
 /// longer, and gives more memory.
 const BACKOFF_LIMIT: i32 = 2;
 /// Room for temporary files: documents that are being parsed.
@@ -79,46 +80,6 @@ impl Owner {
     }
 }
 
-/// A volume and where it is mounted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Mount {
-    /// The volume.
-    pub volume: Volume,
-    /// Where it is mounted.
-    pub path: &'static str,
-    /// Whether the worker writes there.
-    pub writable: bool,
-}
-
-impl Mount {
-    /// A ConfigMap, read-only.
-    #[must_use]
-    pub fn config_map(volume: &str, name: &str, path: &'static str) -> Self {
-        let source = ConfigMapVolumeSource { name: name.to_owned(), ..Default::default() };
-        Self::read_only(path, Volume { name: volume.to_owned(), config_map: Some(source), ..Default::default() })
-    }
-
-    /// A Secret, read-only.
-    #[must_use]
-    pub fn secret(volume: &str, name: &str, path: &'static str) -> Self {
-        let source = SecretVolumeSource { secret_name: Some(name.to_owned()), ..Default::default() };
-        Self::read_only(path, Volume { name: volume.to_owned(), secret: Some(source), ..Default::default() })
-    }
-
-    /// A claim, mounted read-only. It is read-only by its mount: a claim that is read-only in the volume could not be
-    /// mounted writable by another pod.
-    #[must_use]
-    pub fn claim(volume: &str, claim: &str, path: &'static str) -> Self {
-        let source = PersistentVolumeClaimVolumeSource { claim_name: claim.to_owned(), read_only: None };
-        let volume = Volume { name: volume.to_owned(), persistent_volume_claim: Some(source), ..Default::default() };
-        Self::read_only(path, volume)
-    }
-
-    fn read_only(path: &'static str, volume: Volume) -> Self {
-        Self { volume, path, writable: false }
-    }
-}
-
 /// What differs between the Jobs of different kinds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work<'a> {
@@ -132,6 +93,8 @@ pub struct Work<'a> {
     pub store: bool,
     /// Other volumes.
     pub mounts: Vec<Mount>,
+    /// Pods that share the work, each with an index: its part.
+    pub shards: i32,
     /// Seconds after which the Job is stopped.
     pub deadline_seconds: Option<i32>,
     /// Kueue's LocalQueue, to which admission is left.
@@ -148,12 +111,12 @@ pub fn job(owner: &Owner, work: &Work<'_>, settings: &Settings) -> Job {
     Job {
         metadata,
         spec: Some(JobSpec {
-            parallelism: Some(1),
-            completions: Some(1),
-            completion_mode: Some("NonIndexed".to_owned()),
-            backoff_limit: Some(BACKOFF_LIMIT),
+            parallelism: Some(work.shards),
+            completions: Some(work.shards),
+            completion_mode: Some(if work.shards > 1 { "Indexed" } else { "NonIndexed" }.to_owned()),
+            backoff_limit: Some(BACKOFF_LIMIT.saturating_mul(work.shards)),
             pod_failure_policy: Some(pod_failure_policy()),
-            // two workers must never have the store open at once
+            // two workers must never have the same part of a store open at once
             pod_replacement_policy: Some("Failed".to_owned()),
             active_deadline_seconds: work.deadline_seconds.map(i64::from),
             suspend: Some(work.queue_name.is_some()),

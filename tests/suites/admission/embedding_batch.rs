@@ -53,6 +53,10 @@ fn good_specs_are_accepted() {
         ),
         ("a collection", with(json!({"output": {"collection": "reviews.v2"}}))),
         ("files", with(json!({"output": {"files": {"claimName": "out", "path": "a/b", "format": "JSONL"}}}))),
+        (
+            "a database and many workers",
+            with(json!({"parallelism": 8, "store": {"postgres": {"connectionSecretRef": {"name": "db"}}}})),
+        ),
         ("no deduplication", with(json!({"deduplicate": false}))),
         ("a dry run", with(json!({"dryRun": true}))),
         ("a server", server(json!({}))),
@@ -181,6 +185,21 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
             "two writers of one file",
             with(json!({"parallelism": 2})),
             &["spec.parallelism: the embedded store takes one writer; set parallelism to 1"],
+        ),
+        (
+            "two workers of a dry run",
+            with(json!({
+                "parallelism": 2, "store": {"postgres": {"connectionSecretRef": {"name": "db"}}}, "dryRun": true,
+            })),
+            &["spec.parallelism: a dry run has one worker; set parallelism to 1"],
+        ),
+        (
+            "two writers of files",
+            with(json!({
+                "parallelism": 2, "store": {"postgres": {"connectionSecretRef": {"name": "db"}}},
+                "output": {"files": {"claimName": "out"}},
+            })),
+            &["spec.parallelism: files have one writer; set parallelism to 1, or use spec.output.collection"],
         ),
     ];
     bare(async |it| {

@@ -23,6 +23,11 @@ fn spec(over: Value) -> Value {
     spec
 }
 
+/// A job whose store is a database with these settings.
+fn postgres(settings: Value) -> Value {
+    spec(json!({"store": {"postgres": settings}}))
+}
+
 fn source(source: Value) -> Value {
     json!({"source": source})
 }
@@ -104,6 +109,19 @@ fn good_specs_are_accepted() {
         ),
         ("the embedded model", spec(json!({"embedding": {"embedded": {"model": "all-MiniLM-L6-v2"}}}))),
         ("the embedded store", spec(json!({"store": {"embedded": {}}}))),
+        ("a database", postgres(json!({"connectionSecretRef": {"name": "db"}}))),
+        (
+            "a database with everything and many workers",
+            spec(json!({
+                "parallelism": 50,
+                "store": {"postgres": {
+                    "connectionSecretRef": {"name": "db", "key": "dsn"}, "caBundleSecretRef": {"name": "db-ca"},
+                    "tlsMode": "VerifyFull", "schemaPrefix": "search_", "maxConnections": 100,
+                    "statementTimeoutSeconds": 3600,
+                }},
+            })),
+        ),
+        ("a database without TLS", postgres(json!({"connectionSecretRef": {"name": "db"}, "tlsMode": "Disable"}))),
         ("one worker", spec(json!({"parallelism": 1}))),
         ("the highest priority", spec(json!({"priority": 1_000_000}))),
         ("the lowest priority", spec(json!({"priority": -1_000_000}))),
@@ -339,15 +357,54 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
             spec(json!({"embedding": {"embedded": {"model": "../secret"}}})),
             &["spec.embedding.embedded.model", "should match"],
         ),
+        ("no store", spec(json!({"store": {}})), &["spec.store: set exactly one store, embedded or postgres"]),
         (
-            "no store",
-            spec(json!({"store": {}})),
-            &["spec.store: set exactly one store; the one available is 'embedded'"],
+            "two stores",
+            spec(json!({"store": {"embedded": {}, "postgres": {"connectionSecretRef": {"name": "db"}}}})),
+            &["spec.store: set exactly one store, embedded or postgres"],
+        ),
+        ("a database without a Secret", postgres(json!({})), &["spec.store.postgres.connectionSecretRef: Required"]),
+        (
+            "two CA bundles",
+            postgres(json!({
+                "connectionSecretRef": {"name": "db"}, "caBundleSecretRef": {"name": "a"},
+                "caBundleConfigMapRef": {"name": "b"},
+            })),
+            &["spec.store.postgres: set at most one of caBundleSecretRef and caBundleConfigMapRef"],
+        ),
+        (
+            "a CA that nobody checks",
+            postgres(json!({
+                "connectionSecretRef": {"name": "db"}, "caBundleSecretRef": {"name": "a"}, "tlsMode": "Require",
+            })),
+            &["spec.store.postgres.tlsMode: certificates are checked only with VerifyFull"],
+        ),
+        (
+            "an unfit schema",
+            postgres(json!({"connectionSecretRef": {"name": "db"}, "schemaPrefix": "My-"})),
+            &["spec.store.postgres.schemaPrefix", "should match"],
+        ),
+        (
+            "a statement without end",
+            postgres(json!({"connectionSecretRef": {"name": "db"}, "statementTimeoutSeconds": 0})),
+            &["spec.store.postgres.statementTimeoutSeconds", "greater than or equal to 1"],
+        ),
+        (
+            "too few connections",
+            spec(json!({
+                "parallelism": 3,
+                "store": {"postgres": {"connectionSecretRef": {"name": "db"}, "maxConnections": 5}},
+            })),
+            &[
+                "spec.parallelism: each worker needs two connections to Postgres; lower it, or raise spec.store.postgres",
+            ],
         ),
         (
             "two writers of one file",
             spec(json!({"parallelism": 2})),
-            &["spec.parallelism: the embedded store takes one writer; set parallelism to 1"],
+            &[
+                "spec.parallelism: the embedded store takes one writer; set parallelism to 1, or use spec.store.postgres",
+            ],
         ),
         ("no worker", spec(json!({"parallelism": 0})), &["spec.parallelism", "greater than or equal to 1"]),
         ("too high a priority", spec(json!({"priority": 1_000_001})), &["spec.priority", "less than or equal to"]),

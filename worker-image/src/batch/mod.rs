@@ -45,6 +45,8 @@ pub struct Machine {
     pub scratch: PathBuf,
     /// How long to wait for another run over the same batch to end.
     pub patience: Duration,
+    /// Which part of a run is this process\'s, where several share it.
+    pub shard: u32,
     /// When the embedding provider is left alone.
     pub circuit: CircuitSettings,
 }

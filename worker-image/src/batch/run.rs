@@ -1,8 +1,8 @@
 //! A batch from its opening to its end: the order of its steps. I/O through input, store and output only.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use lexigram_api::contract::{EmbedTask, Mode, OpenCircuit, OutputLocation, Phase, StoreLocation};
+use lexigram_api::contract::{EmbedTask, Mode, OpenCircuit, OutputLocation, Phase};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +11,7 @@ use crate::{
     embed::CachedEmbedder,
     report::Tracker,
     run::{Breaker, Ended, Judge, RunFailure, begin, conclude, count_interrupted, open_collection, put_off},
-    store::{Listing, RunKey, SqliteStore, TextStore, open_cache},
+    store::{Listing, Place, RunKey, Shard, TextStore, Writer},
 };
 
 /// A batch with everything it works with.
@@ -47,21 +47,22 @@ impl<'a> Run<'a> {
         tokio::task::spawn_blocking(move || rows.open().map(drop)).await.map_err(|error| super::broken(&error))??;
         let output = Output::open(&task.output)?;
         let mut embedder = Arc::clone(&machine.embedder);
-        let StoreLocation::Sqlite { path, cache: _ } = &task.store;
+        let shard = Shard::of(machine.shard, task.embedding.shards);
+        let place = Place::find(&task.store, shard.count)?;
+        let writer = Writer { scope: &task.scope, run, shard, patience: machine.patience };
         let store = async {
-            let (path, patience) = (Path::new(path), machine.patience);
             match &task.output {
                 OutputLocation::Collection { collection } => {
                     let on_change = task.embedding.on_model_change;
-                    open_collection(path, collection, &task.scope, on_change, &*embedder, tracker, patience).await
+                    open_collection(&place, collection, &writer, on_change, &*embedder, tracker).await
                 }
-                OutputLocation::Files { .. } => Ok(SqliteStore::create_ledger(path, &task.scope, patience).await?),
+                OutputLocation::Files { .. } => Ok(place.create_ledger(&writer).await?),
             }
         };
         let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)??;
         output.recover(&store.revisions(&task.scope).await?)?;
         if task.deduplicate {
-            let cache = open_cache(&task.store);
+            let cache = place.cache().await;
             embedder = Arc::new(CachedEmbedder::new(embedder, cache, task.embedding.truncate));
         }
         Ok(Self {
@@ -74,7 +75,7 @@ impl<'a> Run<'a> {
             pipeline: pipeline_fingerprint(task, embedder.fingerprint()),
             batch_texts: embedder.batch_texts().max(1),
             embedder: Breaker::new(embedder, Arc::clone(&machine.embedder), machine.circuit),
-            store: Box::new(store),
+            store,
             judge,
             in_hand: Arc::new(Semaphore::new(IN_HAND)),
         })
@@ -88,7 +89,7 @@ impl<'a> Run<'a> {
 
     async fn steps(&self) -> Result<Option<OpenCircuit>, RunFailure> {
         count_interrupted(&*self.store, &self.key, &self.judge).await?;
-        if begin(&*self.store, &self.key, &self.task.mode).await? == Listing::Open {
+        if begin(&*self.store, &self.key, &self.task.mode, self.tracker, self.stop).await? == Listing::Open {
             self.list().await?;
         }
         let summary = self.store.summary(&self.key).await?;
@@ -102,6 +103,9 @@ impl<'a> Run<'a> {
             return Err(RunFailure::Interrupted);
         }
         self.tracker.phase(Phase::Finishing);
+        if let Err(error) = self.store.index(&self.key).await {
+            tracing::warn!("the collection could not be indexed: {error}");
+        }
         if self.task.mode == Mode::Full {
             self.store.remove_unlisted(&self.key).await?;
             self.output.remove_stale(&self.store.revisions(&self.key.scope).await?)?;

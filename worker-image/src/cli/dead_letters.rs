@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, BufWriter, Write},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -19,10 +18,11 @@ use serde_json::json;
 
 use super::{
     fail_with, print, print_json,
+    store::StoreArguments,
     table::{table, terminal_width},
     unwritten,
 };
-use crate::store::{DeadLetterStore, LedgerRow, SqliteStore, StoreError, Wanted, printable};
+use crate::store::{LedgerRow, StoreError, Wanted, printable};
 
 /// How long to wait for a run over the same source: a person wants to know soon.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -39,9 +39,8 @@ pub(super) struct Arguments {
     /// What to do
     #[arg(value_enum)]
     action: Action,
-    /// The store, a file that `ingest`, `embed` or a job has filled
-    #[arg(long, value_name = "FILE")]
-    store: PathBuf,
+    #[command(flatten)]
+    store: StoreArguments,
     /// Only this source or batch, as `list --json` names it
     #[arg(long, value_name = "NAME")]
     scope: Option<String>,
@@ -84,7 +83,7 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
 }
 
 async fn list(arguments: &Arguments, wanted: &Wanted) -> Result<ExitCode, StoreError> {
-    let rows = SqliteStore::open(&arguments.store)?.dead_letter_rows(wanted, 0, arguments.limit).await?;
+    let rows = arguments.store.find()?.open().await?.dead_letter_rows(wanted, 0, arguments.limit).await?;
     let rows: Vec<LedgerRow> = rows.into_iter().map(|(_, row)| row).collect();
     Ok(match rows.as_slice() {
         rows if arguments.json => print_json(&rows),
@@ -112,7 +111,7 @@ fn cells(row: &LedgerRow) -> [String; 7] {
 }
 
 async fn export(arguments: &Arguments, wanted: &Wanted) -> Result<ExitCode, StoreError> {
-    let store = SqliteStore::open(&arguments.store)?;
+    let store = arguments.store.find()?.open().await?;
     let mut after = 0;
     loop {
         let page = store.dead_letter_rows(wanted, after, PAGE).await?;
@@ -134,7 +133,7 @@ fn write(page: &[(i64, LedgerRow)]) -> io::Result<()> {
 }
 
 async fn change(arguments: &Arguments, wanted: &Wanted) -> Result<ExitCode, StoreError> {
-    let store = SqliteStore::open_dead_letters(&arguments.store, wanted.scope.as_deref(), PATIENCE).await?;
+    let store = arguments.store.find()?.open_dead_letters(wanted.scope.as_deref(), PATIENCE).await?;
     let (items, what) = match arguments.action {
         Action::Archive => (store.archive_dead_letters(wanted).await?, "given up"),
         _ => (store.retry_dead_letters(wanted, Timestamp::now()).await?, "due now; the next run takes them"),

@@ -1,22 +1,20 @@
 //! `lexigram-worker documents`: what the ledger of a store says. Reads a store.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use lexigram_api::contract::ExitCode;
 
 use super::{
     fail_with, print, print_json,
+    store::StoreArguments,
     table::{table, terminal_width},
 };
-use crate::store::{LedgerRow, SqliteStore, Store, StoreError, printable};
+use crate::store::{LedgerRow, StoreError, printable};
 
 /// List the documents of a store, with what failed and why
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The store, a file that `ingest` or an IngestionJob has filled
-    #[arg(long, value_name = "FILE")]
-    store: PathBuf,
+    #[command(flatten)]
+    store: StoreArguments,
     /// Only documents that failed
     #[arg(long)]
     failed: bool,
@@ -42,7 +40,7 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
 }
 
 async fn list(arguments: &Arguments) -> Result<Vec<LedgerRow>, StoreError> {
-    SqliteStore::open(&arguments.store)?.documents(arguments.failed, arguments.limit).await
+    arguments.store.find()?.open().await?.documents(arguments.failed, arguments.limit).await
 }
 
 fn rows(documents: &[LedgerRow]) -> Vec<[String; 7]> {

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,6 +19,7 @@ use super::{
     Models,
     by_hand::{busyness, canonical, failures, finish, log_for_a_person, utf8},
     fail, fail_with, print, progress, stop_on_signal,
+    store::{PostgresArguments, collection_of},
 };
 use crate::{
     batch::{self, Machine},
@@ -45,9 +46,12 @@ pub(super) struct Arguments {
     /// File with one text a row
     #[arg(value_name = "INPUT")]
     input: PathBuf,
-    /// The store, a file; made if it is not there. Its name is the collection's
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["output", "dry_run"], conflicts_with = "output")]
-    store: Option<PathBuf>,
+    /// The store: a file, whose name is the collection's, the URI of a Postgres database, or `file:PATH` of a file with
+    /// such a URI. It is made if it is not there. A password that the URI lacks is taken from PGPASSWORD
+    #[arg(long, value_name = "FILE|URI", required_unless_present_any = ["output", "dry_run"], conflicts_with = "output")]
+    store: Option<String>,
+    #[command(flatten)]
+    postgres: PostgresArguments,
     /// Directory for part files, instead of a store; made if it is not there
     #[arg(long, value_name = "DIRECTORY")]
     output: Option<PathBuf>,
@@ -113,8 +117,13 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
         Ok(stop) => stop,
         Err(error) => return fail(FailureCategory::Transient, &error.to_string()),
     };
-    let machine =
-        Machine { embedder, scratch: std::env::temp_dir(), patience: PATIENCE, circuit: CircuitSettings::default() };
+    let machine = Machine {
+        embedder,
+        scratch: std::env::temp_dir(),
+        patience: PATIENCE,
+        shard: 0,
+        circuit: CircuitSettings::default(),
+    };
     let (started, run) = (Instant::now(), run_by_hand());
     let tracker = Arc::new(Tracker::new(&run));
     let Ended { report, exit } = tokio::select! {
@@ -144,10 +153,10 @@ fn task(arguments: &Arguments) -> Result<EmbedTask, String> {
         }
         (None, store) => {
             // a dry run opens no store, and needs no name of one
-            let path = store.clone().unwrap_or_default();
-            let collection = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let cache = Some(utf8(&path.with_extension("cache.db"))?);
-            (OutputLocation::Collection { collection }, StoreLocation::Sqlite { path: utf8(&path)?, cache })
+            let store = store.as_deref().unwrap_or_default();
+            let cache = Some(utf8(&Path::new(store).with_extension("cache.db"))?);
+            let store = arguments.postgres.location(store, cache).map_err(|error| error.to_string())?;
+            (OutputLocation::Collection { collection: collection_of(&store) }, store)
         }
     };
     let format = arguments.format.map(|format| match format {

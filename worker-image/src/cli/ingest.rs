@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use lexigram_api::{
-    contract::{Embedding, ExitCode, IngestTask, Mode, Report, SourceLocation, StoreLocation},
+    contract::{Embedding, ExitCode, IngestTask, Mode, Report, SourceLocation},
     document::{Chunking, Parsing, SyncMode},
     failure::{FailureCategory, FailurePolicy},
 };
@@ -17,6 +17,7 @@ use super::{
     Models,
     by_hand::{busyness, canonical, failures, finish, log_for_a_person, utf8},
     fail, fail_with, print, progress, stop_on_signal,
+    store::{PostgresArguments, collection_of},
 };
 use crate::{
     embed,
@@ -40,9 +41,12 @@ pub(super) struct Arguments {
     /// Folders and files
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// The store, a file; made if it is not there. Its name is the collection's
-    #[arg(long, value_name = "FILE")]
-    store: PathBuf,
+    /// The store: a file, whose name is the collection's, the URI of a Postgres database, or `file:PATH` of a file with
+    /// such a URI. It is made if it is not there. A password that the URI lacks is taken from PGPASSWORD
+    #[arg(long, value_name = "FILE|URI")]
+    store: String,
+    #[command(flatten)]
+    postgres: PostgresArguments,
     /// Only documents whose name matches this glob; may be given several times
     #[arg(long, value_name = "GLOB")]
     include: Vec<String>,
@@ -87,7 +91,8 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
         Ok(both) => both,
         Err(error) => return fail(FailureCategory::Transient, &error.to_string()),
     };
-    let machine = Machine { embedder, parser_program, patience: PATIENCE, circuit: CircuitSettings::default() };
+    let machine =
+        Machine { embedder, parser_program, patience: PATIENCE, shard: 0, circuit: CircuitSettings::default() };
     for task in &tasks {
         let started = Instant::now();
         let run = run_by_hand();
@@ -119,8 +124,9 @@ fn task(arguments: &Arguments, path: &Path) -> Result<IngestTask, String> {
             path.display()
         ));
     }
+    let store = arguments.postgres.location(&arguments.store, None).map_err(|error| error.to_string())?;
     Ok(IngestTask {
-        collection: arguments.store.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        collection: collection_of(&store),
         scope: format!("directory/{}", utf8(folder)?),
         mode: Mode::Full,
         source: SourceLocation::Directory { path: utf8(&canonical)? },
@@ -137,7 +143,7 @@ fn task(arguments: &Arguments, path: &Path) -> Result<IngestTask, String> {
             ..Chunking::default()
         },
         embedding: Embedding::local(&arguments.model),
-        store: StoreLocation::Sqlite { path: utf8(&arguments.store)?, cache: None },
+        store,
         failure_policy: FailurePolicy::default(),
     })
 }

@@ -8,6 +8,7 @@ mod ingest;
 mod progress;
 mod run;
 mod search;
+mod store;
 mod table;
 
 use std::{

@@ -28,7 +28,7 @@ use crate::{
     pipeline,
     report::{Tracker, serve, write_report},
     run::{CircuitSettings, Ended, RunFailure, without_trying},
-    store::{RunKey, RunSummary},
+    store::{RunSummary, Shard, Writer},
 };
 
 /// How long a worker waits for another one over the same source: longer than a pod may take to end.
@@ -45,6 +45,9 @@ pub(super) struct Arguments {
     /// Where to serve /progress, /metrics and /healthz
     #[arg(long, env = "LEXIGRAM_LISTEN", value_name = "ADDRESS", default_value_t = SocketAddr::from(([0, 0, 0, 0], WORKER_PORT)))]
     listen: SocketAddr,
+    /// Which part of the run is this worker's, where several share it: 0, 1, … as Kubernetes counts them
+    #[arg(long, env = "JOB_COMPLETION_INDEX", value_name = "INDEX", default_value_t = 0)]
+    shard: u32,
     /// Where to leave the report
     #[arg(long, env = "LEXIGRAM_TERMINATION_LOG", value_name = "FILE", default_value = "/dev/termination-log")]
     termination_log: PathBuf,
@@ -125,22 +128,27 @@ async fn work(arguments: &Arguments, run: &str, task: &Task) -> Result<Ended, Ru
     if !matches!(task, Task::Stub) {
         tokio::spawn(serve_progress(arguments.listen, Arc::clone(&tracker)));
     }
-    let key = |scope: &str| RunKey { scope: scope.to_owned(), run: run.to_owned() };
+    let writer = |scope, shards| Writer { scope, run, shard: Shard::of(arguments.shard, shards), patience: PATIENCE };
     Ok(match task {
         Task::Stub => idle(run),
         Task::Ingest(task) if matches!(task.mode, Mode::Archive { .. }) => {
-            let archive = &task.failure_policy.archive;
-            without_trying(&task.store, key(&task.scope), &task.mode, archive, &tracker, PATIENCE).await
+            let (writer, archive) = (writer(&task.scope, task.embedding.shards), &task.failure_policy.archive);
+            without_trying(&task.store, &writer, &task.mode, archive, &tracker, &stop).await
         }
         Task::Embed(task) if matches!(task.mode, Mode::Archive { .. }) => {
-            let archive = &task.failure_policy.archive;
-            without_trying(&task.store, key(&task.scope), &task.mode, archive, &tracker, PATIENCE).await
+            let (writer, archive) = (writer(&task.scope, task.embedding.shards), &task.failure_policy.archive);
+            without_trying(&task.store, &writer, &task.mode, archive, &tracker, &stop).await
         }
         Task::Ingest(task) => {
             let embedder = open(&arguments.models, &task.embedding, &stop).await?;
             let parser_program = std::env::current_exe().map_err(broken)?;
-            let machine =
-                pipeline::Machine { embedder, parser_program, patience: PATIENCE, circuit: CircuitSettings::default() };
+            let machine = pipeline::Machine {
+                embedder,
+                parser_program,
+                patience: PATIENCE,
+                shard: arguments.shard,
+                circuit: CircuitSettings::default(),
+            };
             pipeline::ingest(&machine, run, task, &tracker, &stop).await
         }
         Task::Embed(task) => {
@@ -149,6 +157,7 @@ async fn work(arguments: &Arguments, run: &str, task: &Task) -> Result<Ended, Ru
                 embedder,
                 scratch: SCRATCH_PATH.into(),
                 patience: PATIENCE,
+                shard: arguments.shard,
                 circuit: CircuitSettings::default(),
             };
             batch::embed(&machine, run, task, &tracker, &stop).await

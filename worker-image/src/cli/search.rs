@@ -1,8 +1,6 @@
-//! `lexigram-worker search`: the chunks nearest to a question. Reads a store and its model.
+//! `lexigram-worker search`: the chunks nearest to a question, by meaning, by words or by both. Reads a store and its model.
 
-use std::path::PathBuf;
-
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lexigram_api::{
     contract::{Embedding, EmbeddingProvider, ExitCode},
     embedding::OpenAISettings,
@@ -10,22 +8,25 @@ use lexigram_api::{
 
 use super::{
     Models, fail_with, print, print_json,
+    store::StoreArguments,
     table::{table, terminal_width},
 };
 use crate::{
     embed::{self, EmbedError, SERVER},
     run::RunFailure,
-    store::{Hit, SqliteStore, Store, StoreError, printable},
+    store::{Hit, Store, StoreError, fuse, printable, words},
 };
 
-/// Find the chunks whose meaning is nearest to a question
+/// Find the chunks that fit a question best
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The question
     query: String,
-    /// The store, a file that `ingest` or an IngestionJob has filled
-    #[arg(long, value_name = "FILE")]
-    store: PathBuf,
+    #[command(flatten)]
+    store: StoreArguments,
+    /// What makes a chunk fit
+    #[arg(long, value_enum, default_value_t = Mode::Vector)]
+    mode: Mode,
     /// How many chunks to show
     #[arg(long, default_value_t = 3, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=100))]
     limit: u16,
@@ -42,6 +43,19 @@ pub(super) struct Arguments {
     models: Models,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Its meaning
+    Vector,
+    /// Its words, rare ones most; needs no model
+    Text,
+    /// Both: the two lists are joined by rank
+    Hybrid,
+}
+
+/// Chunks of each list that a hybrid search joins, at the least.
+const LEAST_JOINED: usize = 50;
+
 pub(super) async fn main(arguments: Arguments) -> ExitCode {
     match search(&arguments).await {
         Err(error) => fail_with(&error),
@@ -52,7 +66,21 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
 }
 
 async fn search(arguments: &Arguments) -> Result<Vec<Hit>, RunFailure> {
-    let store = SqliteStore::open(&arguments.store)?;
+    let store = arguments.store.find()?.open().await?;
+    let (words, limit) = (words(&arguments.query), usize::from(arguments.limit));
+    if arguments.mode == Mode::Text {
+        return Ok(store.search_words(&words, limit).await?);
+    }
+    let Some(vector) = embed(arguments, &*store).await? else { return Ok(Vec::new()) };
+    if arguments.mode == Mode::Vector {
+        return Ok(store.search(&vector, limit).await?);
+    }
+    let joined = limit.max(LEAST_JOINED);
+    Ok(fuse(vec![store.search(&vector, joined).await?, store.search_words(&words, joined).await?], limit))
+}
+
+/// The question's vector under the model that has filled the store.
+async fn embed(arguments: &Arguments, store: &dyn Store) -> Result<Option<Vec<f32>>, RunFailure> {
     let stored = store.model().await?;
     let mut model = embed::open(&embedding(arguments, &stored, false)?, &arguments.models.folder).await?;
     if model.fingerprint() != stored && stored.starts_with(SERVER) {
@@ -61,14 +89,13 @@ async fn search(arguments: &Arguments) -> Result<Vec<Hit>, RunFailure> {
     }
     if model.fingerprint() != stored {
         return Err(RunFailure::Store(StoreError::ModelMismatch {
-            collection: arguments.store.display().to_string(),
+            collection: arguments.store.name(),
             requested: model.fingerprint().to_owned(),
             stored,
         }));
     }
     let outcomes = model.embed(vec![arguments.query.clone()]).await?;
-    let Some(query) = outcomes.into_iter().next() else { return Ok(Vec::new()) };
-    Ok(store.search(&query?.vector, usize::from(arguments.limit)).await?)
+    Ok(outcomes.into_iter().next().transpose()?.map(|query| query.vector))
 }
 
 /// The provider of the model with that fingerprint; `choose` asks a server for its dimension.

@@ -130,6 +130,15 @@ classification!(store: StoreError {
     StoreError::Full = StoreError::Full => ResourceExhausted, "StoreFull";
     StoreError::Busy = StoreError::Busy => Transient, "StoreBusy";
     StoreError::Unavailable(_) = StoreError::Unavailable(text()) => Transient, "StoreUnavailable";
+    StoreError::Setting { .. } = StoreError::Setting { field: "the connection URI", problem: text() } => Configuration, "StoreSettingInvalid";
+    StoreError::CollectionNotFound { .. } = StoreError::CollectionNotFound { store: text() } => Configuration, "CollectionNotFound";
+    StoreError::DatabaseNotFound(_) = StoreError::DatabaseNotFound(text()) => Configuration, "DatabaseNotFound";
+    StoreError::VectorMissing(_) = StoreError::VectorMissing(text()) => Configuration, "VectorExtensionMissing";
+    StoreError::AccessDenied(_) = StoreError::AccessDenied(text()) => Authentication, "StoreAccessDenied";
+    StoreError::Certificate(_) = StoreError::Certificate(text()) => Configuration, "StoreCertificateUntrusted";
+    StoreError::StatementTimeout = StoreError::StatementTimeout => Timeout, "StatementTimeout";
+    StoreError::DatabaseFull(_) = StoreError::DatabaseFull(text()) => ResourceExhausted, "DatabaseFull";
+    StoreError::Conflict(_) = StoreError::Conflict(text()) => Transient, "StoreConflict";
     StoreError::Other(_) = StoreError::Other(text()) => Unknown, "StoreFailed";
 });
 

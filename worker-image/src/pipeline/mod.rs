@@ -37,6 +37,8 @@ pub struct Machine {
     pub parser_program: PathBuf,
     /// How long to wait for another run over the same source to end.
     pub patience: Duration,
+    /// Which part of a run is this process\'s, where several share it.
+    pub shard: u32,
     /// When the embedding provider is left alone.
     pub circuit: CircuitSettings,
 }

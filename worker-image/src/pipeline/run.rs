@@ -1,9 +1,9 @@
 //! A run from its opening to its end: the order of its steps. I/O through source, store and parsers only.
 
-use std::{path::Path, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
 use lexigram_api::{
-    contract::{IngestTask, Mode, OpenCircuit, Phase, StageName, StoreLocation},
+    contract::{IngestTask, Mode, OpenCircuit, Phase, StageName},
     document::SyncMode,
 };
 use tokio::sync::mpsc;
@@ -17,7 +17,7 @@ use crate::{
     report::Tracker,
     run::{Breaker, Ended, Judge, RunFailure, begin, conclude, count_interrupted, open_collection, put_off},
     source::Source,
-    store::{Listing, RunKey, Store, open_cache},
+    store::{Listing, Place, RunKey, Shard, Store, Writer},
 };
 
 /// Parser processes at the most, however many processors there are.
@@ -52,14 +52,16 @@ impl<'a> Run<'a> {
         stop: &'a CancellationToken,
     ) -> Result<Self, RunFailure> {
         let judge = Judge::new(task.failure_policy.clone())?;
-        let embedder: Arc<dyn Embedder> = match open_cache(&task.store) {
+        let shard = Shard::of(machine.shard, task.embedding.shards);
+        let place = Place::find(&task.store, shard.count)?;
+        let embedder: Arc<dyn Embedder> = match place.cache().await {
             None => Arc::clone(&machine.embedder),
             cache => Arc::new(CachedEmbedder::new(Arc::clone(&machine.embedder), cache, task.embedding.truncate)),
         };
         let chunker = chunk::open(&task.chunking, embedder.tokens(), embedder.max_tokens())?;
-        let StoreLocation::Sqlite { path, cache: _ } = &task.store;
-        let (path, on_change, patience) = (Path::new(path), task.embedding.on_model_change, machine.patience);
-        let store = open_collection(path, &task.collection, &task.scope, on_change, &*embedder, tracker, patience);
+        let writer = Writer { scope: &task.scope, run, shard, patience: machine.patience };
+        let on_change = task.embedding.on_model_change;
+        let store = open_collection(&place, &task.collection, &writer, on_change, &*embedder, tracker);
         let store = stop.run_until_cancelled(store).await.ok_or(RunFailure::Interrupted)??;
         let deadline = Duration::from_secs(u64::from(task.parsing.document_timeout_seconds.unsigned_abs()));
         let parser_count = available_parallelism().map_or(1, usize::from).min(MOST_PARSERS);
@@ -79,7 +81,7 @@ impl<'a> Run<'a> {
             pipeline: pipeline_fingerprint(&task.chunking, embedder.fingerprint()),
             batch_texts: embedder.batch_texts(),
             embedder: Breaker::new(embedder, Arc::clone(&machine.embedder), machine.circuit),
-            store: Box::new(store),
+            store,
             judge,
             in_hand: InHand::default(),
         })
@@ -93,9 +95,9 @@ impl<'a> Run<'a> {
 
     async fn steps(&self) -> Result<Option<OpenCircuit>, RunFailure> {
         count_interrupted(&*self.store, &self.key, &self.judge).await?;
-        let partial = match begin(&*self.store, &self.key, &self.task.mode).await? {
+        let partial = match begin(&*self.store, &self.key, &self.task.mode, self.tracker, self.stop).await? {
             Listing::Open => self.list().await?,
-            Listing::Complete => None,
+            Listing::Complete | Listing::Awaited => None,
         };
         let summary = self.store.summary(&self.key).await?;
         self.tracker.load(&summary);
@@ -108,6 +110,7 @@ impl<'a> Run<'a> {
             return Err(RunFailure::Interrupted);
         }
         self.tracker.phase(Phase::Finishing);
+        self.index().await;
         if let Some(partial) = partial {
             return Err(partial);
         }
@@ -115,6 +118,13 @@ impl<'a> Run<'a> {
             self.tracker.busy(StageName::Store, self.store.remove_unlisted(&self.key)).await?;
         }
         Ok(circuit)
+    }
+
+    /// Without an index searches take longer; the next run makes it.
+    async fn index(&self) {
+        if let Err(error) = self.store.index(&self.key).await {
+            tracing::warn!("the collection could not be indexed: {error}");
+        }
     }
 
     /// The stages, all at once, until no document waits or the run is told to stop.

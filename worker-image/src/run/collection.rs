@@ -1,6 +1,6 @@
 //! The collection that a run writes into, rebuilt first where another model has filled it. Reads and writes the store.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use lexigram_api::{contract::Phase, embedding::ModelChange};
 
@@ -8,30 +8,34 @@ use super::RunFailure;
 use crate::{
     embed::Embedder,
     report::Tracker,
-    store::{Collection, Rebuild, SqliteRebuild, SqliteStore, StoreError},
+    store::{Collection, Place, Rebuild, StoreError, TextStore, Writer},
 };
 
 /// Chunks that are embedded before their vectors are stored.
 const BATCH: usize = 128;
 
-/// Opens a collection to write the source `scope`. If another model has filled it, that is an error, or every text in it
-/// is embedded with this one first.
+/// How long a process waits while another one of its run rebuilds the collection: as long as that takes.
+const REBUILD_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Opens a collection to write a source. If another model has filled it, that is an error, or every text in it is
+/// embedded with this one first.
 pub(crate) async fn open_collection(
-    path: &Path,
+    place: &Place,
     name: &str,
-    scope: &str,
+    writer: &Writer<'_>,
     on_change: ModelChange,
     embedder: &dyn Embedder,
     tracker: &Tracker,
-    patience: Duration,
-) -> Result<SqliteStore, RunFailure> {
+) -> Result<Box<dyn TextStore>, RunFailure> {
     let collection = Collection { name, model: embedder.fingerprint(), dimension: embedder.dimension() };
-    match SqliteStore::create(path, &collection, scope, patience).await {
+    match place.create(&collection, writer).await {
         Err(StoreError::ModelMismatch { stored, requested, .. }) if on_change == ModelChange::Rebuild => {
             tracing::info!(from = stored, to = requested, "the collection is rebuilt for another model");
-            let rebuild = SqliteRebuild::begin(path, &collection, patience).await?;
-            carry_over(&rebuild, embedder, tracker).await?;
-            Ok(SqliteStore::create(path, &collection, scope, patience).await?)
+            let patience = if writer.shard.count > 1 { REBUILD_PATIENCE } else { writer.patience };
+            let rebuild = place.rebuild(&collection, patience).await?;
+            carry_over(&*rebuild, embedder, tracker).await?;
+            drop(rebuild);
+            Ok(place.create(&collection, writer).await?)
         }
         created => Ok(created?),
     }

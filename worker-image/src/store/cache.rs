@@ -4,12 +4,9 @@
 //! bytea, …)` serves as well as any other. An entry never changes, so that writers need not agree on anything: the first
 //! one wins. A cache may forget whatever it likes.
 
-use std::path::Path;
-
-use lexigram_api::contract::StoreLocation;
 use sha2::{Digest, Sha256};
 
-use super::{StoreFuture, sqlite::SqliteCache};
+use super::StoreFuture;
 
 /// What a vector is remembered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,20 +33,6 @@ pub trait EmbeddingCache: Send + Sync {
     fn get(&self, keys: Vec<CacheKey>) -> StoreFuture<'_, Vec<Option<Vec<f32>>>>;
     /// Remembers vectors. Those that are known already stay as they are.
     fn put(&self, entries: Vec<(CacheKey, Vec<f32>)>) -> StoreFuture<'_, ()>;
-}
-
-/// The cache that a store names; none if it names none, or it cannot be used, which is logged.
-#[must_use]
-pub fn open_cache(store: &StoreLocation) -> Option<Box<dyn EmbeddingCache>> {
-    let StoreLocation::Sqlite { path: _, cache } = store;
-    let path = cache.as_ref()?;
-    match SqliteCache::open(Path::new(path)) {
-        Ok(cache) => Some(Box::new(cache)),
-        Err(error) => {
-            tracing::warn!("the embedding cache {path} is not used: {error}");
-            None
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{DeadLetters, Selection},
-    failure::FailureCategory,
+    contract::{CategoryCount, DeadLetters, Selection},
+    failure::{FailureAction, FailureCategory},
 };
 
 use super::{LedgerRow, StoreFuture, printable};
@@ -36,6 +36,32 @@ impl Wanted {
 fn is_shown_as(name: &str, id: &str) -> bool {
     let shown = printable(name);
     name == id || shown == id || id.strip_suffix(CUT).is_some_and(|beginning| shown.starts_with(beginning))
+}
+
+/// Dead letters of a source that have action and category in common.
+pub(super) struct Group {
+    pub(super) action: FailureAction,
+    pub(super) category: FailureCategory,
+    /// Items that they stand for.
+    pub(super) count: i32,
+    /// When the first of them failed for the first time.
+    pub(super) first_failure: Option<Timestamp>,
+}
+
+impl Group {
+    /// The figures of a source.
+    pub(super) fn sum(groups: impl IntoIterator<Item = Self>) -> DeadLetters {
+        let mut figures = DeadLetters::default();
+        for Self { action, category, count, first_failure } in groups {
+            figures.add(category, action, count);
+            // archived ones do not wait
+            if let (false, Some(first)) = (action == FailureAction::Archive, first_failure) {
+                let oldest = figures.oldest_failure_time.map_or(first, |oldest| oldest.min(first));
+                figures.oldest_failure_time = Some(oldest);
+            }
+        }
+        figures
+    }
 }
 
 /// What a store knows of what failed, whatever run it failed in.

@@ -82,10 +82,51 @@ pub enum StoreError {
     /// Somebody else writes for too long.
     #[error("the store is busy: another process has been writing for too long")]
     Busy,
-    /// The file cannot be opened, read or written.
+    /// The file cannot be opened, read or written; the database cannot be reached.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
-    /// Anything else that SQLite says.
+    /// A setting of the store cannot be used.
+    #[error("the store cannot be used: {field} {problem}")]
+    Setting {
+        /// The setting.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The database holds no such collection.
+    #[error("there is no collection in {store}; `lexigram-worker ingest` makes one, as does a job")]
+    CollectionNotFound {
+        /// The schema and the database.
+        store: String,
+    },
+    /// The server does not have that database.
+    #[error("{0}: create it, or correct the connection URI of the store")]
+    DatabaseNotFound(String),
+    /// The server lacks pgvector, or the user may not enable it.
+    #[error(
+        "the extension pgvector cannot be enabled ({0}): install it on the server, and let a superuser run CREATE EXTENSION vector in the database"
+    )]
+    VectorMissing(String),
+    /// The server knows the user not, or does not let it do that.
+    #[error("the database refuses access: {0}")]
+    AccessDenied(String),
+    /// The server's certificate is not trusted.
+    #[error(
+        "the certificate of the database is not trusted: {0}; name its CA in spec.store.postgres.caBundleSecretRef or sslrootcert"
+    )]
+    Certificate(String),
+    /// The server has stopped a statement that took too long.
+    #[error(
+        "a statement took longer than the store's statementTimeoutSeconds; raise it, or give the database more to work with"
+    )]
+    StatementTimeout,
+    /// The server's disk is full.
+    #[error("the disk of the database is full: {0}")]
+    DatabaseFull(String),
+    /// Others have changed the same rows, again and again.
+    #[error("the database could not keep this write apart from those of others: {0}")]
+    Conflict(String),
+    /// Anything else that SQLite or Postgres says.
     #[error("the store failed: {0}")]
     Other(String),
 }
@@ -98,9 +139,16 @@ impl Classified for StoreError {
             | Self::NetworkFileSystem { .. }
             | Self::NotFound { .. }
             | Self::NotAStore { .. }
-            | Self::SchemaTooNew { .. } => FailureCategory::Configuration,
-            Self::Locked { .. } | Self::Busy | Self::Unavailable(_) => FailureCategory::Transient,
-            Self::Full => FailureCategory::ResourceExhausted,
+            | Self::SchemaTooNew { .. }
+            | Self::Setting { .. }
+            | Self::CollectionNotFound { .. }
+            | Self::DatabaseNotFound(_)
+            | Self::VectorMissing(_)
+            | Self::Certificate(_) => FailureCategory::Configuration,
+            Self::Locked { .. } | Self::Busy | Self::Unavailable(_) | Self::Conflict(_) => FailureCategory::Transient,
+            Self::AccessDenied(_) => FailureCategory::Authentication,
+            Self::StatementTimeout => FailureCategory::Timeout,
+            Self::Full | Self::DatabaseFull(_) => FailureCategory::ResourceExhausted,
             Self::Other(_) => FailureCategory::Unknown,
         }
     }
@@ -117,6 +165,15 @@ impl Classified for StoreError {
             Self::Busy => "StoreBusy",
             Self::Full => "StoreFull",
             Self::Unavailable(_) => "StoreUnavailable",
+            Self::Setting { .. } => "StoreSettingInvalid",
+            Self::CollectionNotFound { .. } => "CollectionNotFound",
+            Self::DatabaseNotFound(_) => "DatabaseNotFound",
+            Self::VectorMissing(_) => "VectorExtensionMissing",
+            Self::AccessDenied(_) => "StoreAccessDenied",
+            Self::Certificate(_) => "StoreCertificateUntrusted",
+            Self::StatementTimeout => "StatementTimeout",
+            Self::DatabaseFull(_) => "DatabaseFull",
+            Self::Conflict(_) => "StoreConflict",
             Self::Other(_) => "StoreFailed",
         }
     }

@@ -6,7 +6,10 @@
 mod cache;
 mod dead_letters;
 mod error;
+mod fusion;
 mod ledger;
+mod place;
+pub(crate) mod postgres;
 mod rebuild;
 mod sqlite;
 mod texts;
@@ -22,10 +25,13 @@ use lexigram_api::{
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use cache::{CacheKey, EmbeddingCache, open_cache};
+pub use cache::{CacheKey, EmbeddingCache};
 pub use dead_letters::{DeadLetterStore, Wanted};
 pub use error::StoreError;
+pub use fusion::{fuse, words};
 pub use ledger::{CIRCUIT_OPEN, DocumentState, FailedAttempt, LedgerRow, Outcome, RunSummary, WorkItem, printable};
+pub use place::{Place, Shard, Writer};
+pub use postgres::{PostgresCache, PostgresRebuild, PostgresStore};
 pub use rebuild::{LeftChunk, Rebuild};
 pub use sqlite::{SqliteCache, SqliteRebuild, SqliteStore};
 pub use texts::{FailedText, ListedRange, RangeWrite, Spent, StoredText, TextItem, TextStore, TextWrite};
@@ -62,6 +68,8 @@ pub enum Listing {
     Open,
     /// Everything that the source holds is in the ledger.
     Complete,
+    /// Another process of the run lists the source.
+    Awaited,
 }
 
 /// A chunk with its vector, ready to be stored.
@@ -112,7 +120,8 @@ pub struct DocumentWrite {
 pub struct Hit {
     /// Id of the chunk.
     pub id: Uuid,
-    /// Cosine similarity of query and chunk, from −1 to 1.
+    /// How well it fits. By vector: cosine similarity of query and chunk, from −1 to 1; by words: whatever the store
+    /// reckons, more being better; by both: see [`fuse`].
     pub score: f64,
     /// Source of the document.
     pub scope: String,
@@ -180,6 +189,13 @@ pub trait Store: DeadLetterStore {
     fn prune_archive<'a>(&'a self, policy: &'a ArchivePolicy, now: Timestamp) -> StoreFuture<'a, ()>;
     /// Counts of the run, and the newest failures of its source; the figures of [`DeadLetterStore`] are left out.
     fn summary<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, RunSummary>;
+    /// Tells that a run is through, as far as this process is concerned: a store that makes its index once everything is
+    /// loaded makes it now.
+    fn index<'a>(&'a self, _run: &'a RunKey) -> StoreFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+    /// The `limit` chunks that hold most of the words, which come from [`words`]; best first.
+    fn search_words<'a>(&'a self, words: &'a [String], limit: usize) -> StoreFuture<'a, Vec<Hit>>;
     /// The `limit` chunks nearest to the vector, best first.
     fn search<'a>(&'a self, vector: &'a [f32], limit: usize) -> StoreFuture<'a, Vec<Hit>>;
     /// Rows of the ledger by scope and name, up to `limit`.

@@ -49,6 +49,7 @@ impl Job {
             parser_program: self.parser_program.clone(),
             // a parser that is being started has the lock of a run that has just ended, for a moment
             patience: Duration::from_secs(10),
+            shard: 0,
             circuit: self.circuit,
         }
     }

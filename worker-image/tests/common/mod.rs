@@ -3,10 +3,13 @@
 // each test binary uses a part of this
 #![allow(dead_code)]
 
+pub mod chaos;
 pub mod fake;
 pub mod git;
 pub mod job;
 pub mod s3;
+pub mod postgres;
+pub mod proxy;
 pub mod source;
 pub mod web;
 

@@ -8,6 +8,7 @@ mod progress;
 mod report;
 mod source_location;
 mod stages;
+mod store;
 mod work_spec;
 
 pub use counts::{
@@ -19,9 +20,9 @@ pub use progress::{Phase, Progress};
 pub use report::{DryRun, Report, RunError, TERMINATION_MESSAGE_BYTES};
 pub use source_location::{InlineDocument, NetworkAccess, SourceLocation};
 pub use stages::{StageBusyness, StageName, busyness_in_words};
+pub use store::{PostgresLocation, StoreLocation};
 pub use work_spec::{
-    EmbedTask, Embedding, EmbeddingProvider, IngestTask, InputLocation, Mode, OutputLocation, Selection, StoreLocation,
-    Task, WorkSpec,
+    EmbedTask, Embedding, EmbeddingProvider, IngestTask, InputLocation, Mode, OutputLocation, Selection, Task, WorkSpec,
 };
 
 /// Version of the contract; a worker refuses a work spec of another one.
@@ -49,6 +50,10 @@ pub const EMBEDDING_KEY_PATH: &str = "/etc/lexigram/embedding-key";
 pub const EMBEDDING_HEADERS_PATH: &str = "/etc/lexigram/embedding-headers";
 /// Where a ConfigMap with certificates for an embedding server is mounted: a directory with one file.
 pub const EMBEDDING_CA_PATH: &str = "/etc/lexigram/embedding-ca";
+/// Where the connection URI of a Postgres store is mounted: a directory with one file.
+pub const STORE_URI_PATH: &str = "/etc/lexigram/store-uri";
+/// Where certificates for a Postgres store are mounted: a directory with one file.
+pub const STORE_CA_PATH: &str = "/etc/lexigram/store-ca";
 /// Where the worker may write temporary files.
 pub const SCRATCH_PATH: &str = "/tmp";
 /// Port of the worker's `/progress`, `/metrics` and `/healthz`.

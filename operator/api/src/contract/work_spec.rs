@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{NetworkAccess, SourceLocation};
+use super::{NetworkAccess, SourceLocation, StoreLocation};
 use crate::{
     document::{Chunking, Parsing, SyncMode},
     embedding::{ModelChange, OpenAISettings},
@@ -255,16 +255,3 @@ pub struct Selection {
     pub ids: Vec<String>,
 }
 
-/// Where vectors and ledger are kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all_fields = "camelCase")]
-pub enum StoreLocation {
-    /// SQLite files on a local file system.
-    Sqlite {
-        /// The collection, or the ledger of batches that write files; made if it is not there.
-        path: String,
-        /// The embedding cache, which collections share; made if it is not there. Nothing is remembered where absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        cache: Option<String>,
-    },
-}

@@ -24,5 +24,5 @@ pub use job::{DeadLetter, DeadLetterStatus, JobOptions, JobStatus, Notification,
 pub use source::{
     ConfigMapSource, GitSource, HttpSource, PersistentVolumeClaimSource, S3Source, SecretReference, Source, SourceAccess,
 };
-pub use store::{EmbeddedStore, Store};
+pub use store::{CaSecretReference, ConnectionSecretReference, EmbeddedStore, PostgresStore, Store};
 pub use worker::WorkerOverrides;

@@ -8,7 +8,7 @@ use lexigram_api::{
 };
 
 use crate::controller::{
-    job::{build, network, provider},
+    job::{network, provider, store},
     worker_pod::{Mount, Owner},
 };
 
@@ -52,10 +52,13 @@ fn output(owner: &Owner, spec: &EmbeddingBatchSpec) -> (OutputLocation, StoreLoc
     if let Some(files) = files(spec) {
         let directory = provider::below(OUTPUT_PATH, files.path.as_deref().unwrap_or(&owner.name));
         let owner = owner.uid.clone();
-        return (OutputLocation::Files { directory, format: files.format, owner }, build::store(LEDGER));
+        return (
+            OutputLocation::Files { directory, format: files.format, owner },
+            store::location(&spec.job.store, LEDGER),
+        );
     }
     let collection = spec.collection_or(&owner.name).unwrap_or(&owner.name);
-    (OutputLocation::Collection { collection: collection.to_owned() }, build::store(collection))
+    (OutputLocation::Collection { collection: collection.to_owned() }, store::location(&spec.job.store, collection))
 }
 
 fn files(spec: &EmbeddingBatchSpec) -> Option<&FilesOutput> {

@@ -7,7 +7,7 @@ use lexigram_api::{
 };
 
 use crate::controller::{
-    job::{build, network, provider},
+    job::{network, provider, store},
     worker_pod::{Mount, Owner},
 };
 
@@ -25,7 +25,7 @@ pub(super) fn task(owner: &Owner, spec: &IngestionJobSpec, mode: Mode) -> Ingest
         parsing: spec.parsing.clone(),
         chunking: spec.chunking.clone(),
         embedding: provider::embedding(&spec.job),
-        store: build::store(collection),
+        store: store::location(&spec.job.store, collection),
         failure_policy: spec.job.failure_policy.clone(),
     }
 }

@@ -7,22 +7,20 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
 };
-use lexigram_api::contract::{CONTRACT_VERSION, Mode, STORE_PATH, StoreLocation, Task, WORK_SPEC_PATH, WorkSpec};
+use lexigram_api::contract::{CONTRACT_VERSION, Mode, Task, WORK_SPEC_PATH, WorkSpec};
 
 use super::{
     kind::JobKind,
     plan::Take,
     provider,
     recovery::{memory, request::Request},
+    store,
 };
 use crate::{
     controller::worker_pod::{self, Owner, Work},
     names::{MANAGED_BY, OPERATOR, REFERENCES, STORE_CLAIM, ledger_run},
     settings::Settings,
 };
-
-/// The embedding cache, which the collections of a namespace share. No collection has such a name.
-const CACHE: &str = "_embedding-cache.db";
 
 /// What the worker of one run is told to do.
 #[must_use]
@@ -39,12 +37,6 @@ pub fn work_spec<K: JobKind>(job: &K, owner: &Owner, run: &str, take: &Take) -> 
         }
     };
     WorkSpec { contract_version: CONTRACT_VERSION.to_owned(), run: ledger_run(run, &owner.uid), task }
-}
-
-/// The file `name` of the namespace's embedded stores.
-#[must_use]
-pub fn store(name: &str) -> StoreLocation {
-    StoreLocation::Sqlite { path: format!("{STORE_PATH}/{name}.db"), cache: Some(format!("{STORE_PATH}/{CACHE}")) }
 }
 
 /// The ConfigMap that carries the work spec of a run; it cannot change while pods of the run read it.
@@ -85,12 +77,14 @@ pub fn job<K: JobKind>(
     let resources = options.worker.resources.as_ref().unwrap_or(&settings.worker_resources);
     let mut mounts = job.mounts();
     mounts.extend(provider::mounts(&options.embedding));
+    mounts.extend(store::mounts(&options.store));
     let work = Work {
         name: run,
         overrides: &options.worker,
         resources: memory::raised(resources, &options.failure_policy, circumstances.exhausted),
         store: options.store.embedded.is_some(),
         mounts,
+        shards: options.parallelism,
         deadline_seconds: options.active_deadline_seconds,
         queue_name: options.queue_name.as_deref(),
     };

@@ -15,6 +15,7 @@ pub mod provider;
 pub mod recovery;
 pub mod references;
 pub mod status;
+pub mod store;
 pub mod summary;
 pub mod validate;
 

@@ -1,5 +1,6 @@
 //! Everything that is known about a job: its runs with their pods, live progress, and what its spec names. All reads.
 
+use futures::future;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{Client, ResourceExt};
 
@@ -12,8 +13,8 @@ use super::{
 };
 use crate::{
     controller::{
-        pods::Worker,
         runs::{Run, RunPhase},
+        shards,
     },
     names::{OWNER_UID, RunNumber},
 };
@@ -124,11 +125,13 @@ pub(super) async fn observe<K: JobKind>(context: &Context<K>, job: &K, namespace
     }
     match seen.runs.last_mut() {
         Some(run) if run.phase == RunPhase::Active => {
-            if let Worker::Running(Some(address)) = &run.workers.current {
-                let progress = context.workers.progress(address).await;
+            let asked = run.addresses().into_iter().map(async |address| {
+                let progress = context.workers.progress(address?).await;
                 // an address may have been given to another pod since
-                run.progress = progress.filter(|progress| progress.run == run.ledger_run);
-            }
+                progress.filter(|progress| progress.run == run.ledger_run)
+            });
+            let running = future::join_all(asked).await;
+            run.progress = shards::progress(running, &run.ended());
         }
         // only what may be started depends on it
         _ => match look(&context.shared.client, namespace, job).await {

@@ -92,6 +92,14 @@ pub fn of_options(options: &JobOptions) -> Vec<Reference> {
         let field = "spec.embedding.openAI.caBundleConfigMapRef.name";
         named.extend(server.ca_bundle_config_map_ref.iter().map(|map| Reference::config_map(&map.name, field)));
     }
+    if let Some(postgres) = &options.store.postgres {
+        let field = "spec.store.postgres.connectionSecretRef.name";
+        named.push(Reference::secret(&postgres.connection_secret_ref.name, field));
+        let field = "spec.store.postgres.caBundleSecretRef.name";
+        named.extend(postgres.ca_bundle_secret_ref.iter().map(|secret| Reference::secret(&secret.name, field)));
+        let field = "spec.store.postgres.caBundleConfigMapRef.name";
+        named.extend(postgres.ca_bundle_config_map_ref.iter().map(|map| Reference::config_map(&map.name, field)));
+    }
     named
 }
 

@@ -1,11 +1,10 @@
-//! Chunks and vectors in SQLite: written, removed and searched. Reads and writes the database.
+//! Chunks and vectors in SQLite: written and removed. Reads and writes the database.
 
 use jiff::{SignedDuration, Timestamp};
 use lexigram_api::failure::ArchivePolicy;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use uuid::Uuid;
 
-use super::super::{DocumentWrite, EmbeddedChunk, Hit, Outcome, RunKey, StoreError};
+use super::super::{DocumentWrite, EmbeddedChunk, Outcome, RunKey, StoreError};
 use super::{ledger::NO_FAILURE, rebuild, vectors};
 
 pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Result<(), StoreError> {
@@ -125,34 +124,4 @@ pub(super) fn prune_archive(
         .execute(&format!("UPDATE documents SET state = 'Done', attempts = 0, {NO_FAILURE} WHERE {expired}"), bounds)?;
     transaction.commit()?;
     Ok(())
-}
-
-pub(super) fn search(connection: &mut Connection, vector: &[f32], limit: usize) -> Result<Vec<Hit>, StoreError> {
-    // one view of the store: a rebuild that ends meanwhile changes nothing in it
-    let transaction = connection.transaction()?;
-    vectors::check_model(&transaction)?;
-    let mut statement = transaction.prepare_cached(&format!(
-        "WITH nearest AS (SELECT rowid, distance FROM {} WHERE embedding MATCH ?1 AND k = ?2)
-         SELECT chunks.uuid, nearest.distance, documents.scope, coalesce(chunks.key, documents.name), chunks.ordinal,
-             chunks.headings, chunks.page, chunks.text, chunks.metadata
-         FROM nearest JOIN chunks ON chunks.id = nearest.rowid JOIN documents ON documents.id = chunks.document
-         ORDER BY nearest.distance, chunks.id",
-        vectors::in_use(&transaction)?
-    ))?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let hits = statement.query_map(params![vectors::bytes_of(vector), limit], |row| {
-        let (id, headings): (String, String) = (row.get(0)?, row.get(5)?);
-        Ok(Hit {
-            id: Uuid::parse_str(&id).unwrap_or_default(),
-            score: 1.0 - row.get::<_, f64>(1)?,
-            scope: row.get(2)?,
-            document: row.get(3)?,
-            ordinal: row.get(4)?,
-            headings: serde_json::from_str(&headings).unwrap_or_default(),
-            page: row.get(6)?,
-            text: row.get(7)?,
-            metadata: row.get::<_, Option<String>>(8)?.and_then(|json| serde_json::from_str(&json).ok()),
-        })
-    })?;
-    Ok(hits.collect::<Result<_, _>>()?)
 }

@@ -8,7 +8,7 @@ use lexigram_api::{
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{
-    super::{CIRCUIT_OPEN, DeadLetterStore, LedgerRow, RunKey, StoreError, StoreFuture, Wanted},
+    super::{CIRCUIT_OPEN, DeadLetterStore, LedgerRow, RunKey, StoreError, StoreFuture, Wanted, dead_letters::Group},
     SqliteStore,
     ledger::{self, NOTHING_WRITTEN},
     rows::{category_of, columns, ledger_row, time},
@@ -56,18 +56,15 @@ fn figures(connection: &Connection, scope: &str) -> Result<DeadLetters, StoreErr
         "SELECT action, category, sum(weight), min(first_failure) FROM documents INDEXED BY documents_by_action
          WHERE scope = ?1 AND action IS NOT NULL GROUP BY action, category",
     )?;
-    let mut groups = statement.query([scope])?;
-    let mut figures = DeadLetters::default();
-    while let Some(group) = groups.next()? {
-        let (action, category) = (group.get::<_, String>(0)?, category_of(&group.get::<_, String>(1)?));
-        let count = i32::try_from(group.get::<_, i64>(2)?).unwrap_or(i32::MAX);
-        let action = FailureAction::from_name(&action).unwrap_or(FailureAction::Notify);
-        figures.add(category, action, count);
-        if let (false, Some(first)) = (action == FailureAction::Archive, time(group.get(3)?)) {
-            figures.oldest_failure_time = Some(figures.oldest_failure_time.map_or(first, |oldest| oldest.min(first)));
-        }
-    }
-    Ok(figures)
+    let groups = statement.query_map([scope], |row| {
+        Ok(Group {
+            action: FailureAction::from_name(&row.get::<_, String>(0)?).unwrap_or(FailureAction::Notify),
+            category: category_of(&row.get::<_, String>(1)?),
+            count: i32::try_from(row.get::<_, i64>(2)?).unwrap_or(i32::MAX),
+            first_failure: time(row.get(3)?),
+        })
+    })?;
+    Ok(Group::sum(groups.collect::<Result<Vec<_>, _>>()?))
 }
 
 fn rows(

@@ -10,6 +10,7 @@ mod ledger;
 mod rebuild;
 mod rows;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -261,7 +262,12 @@ impl Store for SqliteStore {
 
     fn search<'a>(&'a self, vector: &'a [f32], limit: usize) -> StoreFuture<'a, Vec<Hit>> {
         let vector = vector.to_vec();
-        self.with(move |connection| chunks::search(connection, &vector, limit))
+        self.with(move |connection| search::by_vector(connection, &vector, limit))
+    }
+
+    fn search_words<'a>(&'a self, words: &'a [String], limit: usize) -> StoreFuture<'a, Vec<Hit>> {
+        let words = words.to_vec();
+        self.with(move |connection| search::by_words(connection, &words, limit))
     }
 
     fn documents(&self, only_failed: bool, limit: usize) -> StoreFuture<'_, Vec<LedgerRow>> {

@@ -11,7 +11,7 @@ use super::{
 const APPLICATION_ID: i64 = 0x6c78_676d;
 
 /// Statements that lead from each version to the next; the number of applied ones is `PRAGMA user_version`.
-const MIGRATIONS: [&str; 2] = ["
+const MIGRATIONS: [&str; 3] = ["
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
     CREATE TABLE runs (
@@ -84,6 +84,16 @@ const MIGRATIONS: [&str; 2] = ["
         WHERE action IS NOT NULL;
     CREATE INDEX documents_by_failure ON documents (scope, last_failure) WHERE action IS NOT NULL;
     ALTER TABLE documents ADD COLUMN about TEXT; -- of the stored chunks: what the parser says of the document, JSON
+", "
+    -- what a search by words looks at: the texts of the chunks, which stay in their own table
+    CREATE VIRTUAL TABLE words USING fts5 (text, content = 'chunks', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 0');
+    INSERT INTO words (words) VALUES ('rebuild');
+    CREATE TRIGGER words_added AFTER INSERT ON chunks BEGIN
+        INSERT INTO words (rowid, text) VALUES (new.id, new.text);
+    END;
+    CREATE TRIGGER words_removed AFTER DELETE ON chunks BEGIN
+        INSERT INTO words (words, rowid, text) VALUES ('delete', old.id, old.text);
+    END;
 "];
 
 /// Refuses a file that is no store, or one that has not been filled yet.

@@ -41,6 +41,10 @@ use crate::resource::job::JobOptions;
         .message("spec.output is immutable: create another EmbeddingBatch for another output"),
     validation = Rule::new("!has(self.output) || !has(self.output.files) || self.embedding.onModelChange == 'Refuse'")
         .message("spec.embedding.onModelChange: Rebuild needs spec.output.collection, since files are never rebuilt"),
+    validation = Rule::new("!has(self.output) || !has(self.output.files) || self.parallelism == 1")
+        .message("spec.parallelism: files have one writer; set parallelism to 1, or use spec.output.collection"),
+    validation = Rule::new("!self.dryRun || self.parallelism == 1")
+        .message("spec.parallelism: a dry run has one worker; set parallelism to 1"),
     validation = Rule::new("self.deduplicate == oldSelf.deduplicate")
         .message("spec.deduplicate is immutable: delete the EmbeddingBatch and create it again"),
     validation = Rule::new("self.dryRun == oldSelf.dryRun")

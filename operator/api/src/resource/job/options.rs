@@ -13,7 +13,9 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.store.embedded) || self.parallelism == 1")
-        .message("spec.parallelism: the embedded store takes one writer; set parallelism to 1"),
+        .message("spec.parallelism: the embedded store takes one writer; set parallelism to 1, or use spec.store.postgres"),
+    validation = Rule::new("!has(self.store.postgres) || self.store.postgres.maxConnections >= 2 * self.parallelism")
+        .message("spec.parallelism: each worker needs two connections to Postgres; lower it, or raise spec.store.postgres.maxConnections"),
     validation = Rule::new("self.failurePolicy.backoffBaseSeconds <= self.failurePolicy.backoffCapSeconds")
         .message("spec.failurePolicy.backoffBaseSeconds: must not exceed spec.failurePolicy.backoffCapSeconds"),
     validation = Rule::new("!has(self.failurePolicy.actions) || self.failurePolicy.actions.all(a, self.failurePolicy.actions.exists_one(b, a.category == b.category))")
@@ -38,7 +40,7 @@ pub struct JobOptions {
     /// Where vectors and the ledger are kept.
     #[serde(default)]
     pub store: Store,
-    /// Worker pods that share the work. The embedded store takes one.
+    /// Worker pods that share the work: each has its part of the documents or rows. The embedded store takes one. A change holds from the next run on.
     #[schemars(range(min = 1, max = 1000))]
     #[serde(default = "one")]
     pub parallelism: i32,

@@ -1,11 +1,12 @@
 //! What is made in the cluster, as YAML.
 
 use insta::assert_yaml_snapshot;
+use lexigram_api::resource::IngestionJob;
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::fixtures::*;
-use crate::controller::job::{act::owner, build, kind::JobKind, plan::Take};
+use crate::controller::job::{act::owner, build, kind::JobKind, plan::Take, references};
 
 #[test]
 fn the_job_of_a_plain_run() {
@@ -47,6 +48,35 @@ fn the_job_with_every_override() {
         &build::Circumstances::default(),
         &settings()
     ));
+}
+
+fn on_postgres() -> IngestionJob {
+    job(json!({
+        "source": {"configMap": {"name": "guides"}},
+        "parallelism": 4,
+        "store": {"postgres": {"connectionSecretRef": {"name": "db"}, "caBundleSecretRef": {"name": "db-ca"}}},
+    }))
+}
+
+#[test]
+fn the_job_of_four_workers_on_postgres() {
+    let job = on_postgres();
+    let circumstances = build::Circumstances::default();
+    assert_yaml_snapshot!(build::job(&job, &owner(&job).unwrap(), "handbook-r1", &circumstances, &settings()));
+}
+
+#[test]
+fn postgres_is_reached_by_files_of_its_secrets() {
+    let job = on_postgres();
+    let work_spec = build::work_spec(&job, &owner(&job).unwrap(), "handbook-r1", &Take::Everything);
+    let task = serde_json::to_value(work_spec).unwrap()["task"].clone();
+    let store = json!({
+        "type": "Postgres", "uri": "file:/etc/lexigram/store-uri/uri", "caFile": "/etc/lexigram/store-ca/ca.crt",
+        "collection": "handbook", "schemaPrefix": "lexigram_", "maxConnections": 20, "statementTimeoutSeconds": 60,
+    });
+    assert_eq!((&task["store"], &task["embedding"]["shards"]), (&store, &json!(4)));
+    let named: Vec<_> = references::of_options(&job.spec.job).into_iter().map(|named| named.name).collect();
+    assert_eq!(named, ["db", "db-ca"]);
 }
 
 #[test]

@@ -1,11 +1,9 @@
 //! What failed, and what a person or a circuit makes of it.
 
-use lexigram_api::contract::{CategoryCount, CircuitSubject, FailureCounts};
+use lexigram_api::contract::{CategoryCount, CircuitSubject, FailureCounts, OpenCircuit, Selection};
+use lexigram_worker::store::{CIRCUIT_OPEN, Wanted};
 
-use super::{
-    super::super::{CIRCUIT_OPEN, DeadLetterStore, Wanted},
-    *,
-};
+use super::*;
 
 impl Fixture {
     /// A run in which each document fails in its own way, in this order, a second after the other.
@@ -46,9 +44,10 @@ fn of(categories: &[FailureCategory], ids: &[&str]) -> Selection {
     Selection { categories: categories.to_vec(), ids: ids.iter().map(|id| (*id).to_owned()).collect() }
 }
 
+#[rstest]
 #[tokio::test]
-async fn figures_are_of_the_source_whatever_the_run() {
-    let fixture = Fixture::new().await;
+async fn figures_are_of_the_source_whatever_the_run(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     let run = fixture.failures(&FAILURES).await;
     let figures = fixture.store.dead_letters(SCOPE).await.unwrap();
     assert_eq!(figures.actions, FailureCounts { retrying: 2, archived: 1, notified: 1 });
@@ -81,9 +80,10 @@ async fn figures_are_of_the_source_whatever_the_run() {
     assert_eq!(fixture.store.dead_letters("configMap/other").await.unwrap(), Default::default());
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_failed_longest_ago_is_retried_first() {
-    let fixture = Fixture::new().await;
+async fn what_failed_longest_ago_is_retried_first(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     let run = fixture.failures(&FAILURES.map(|(name, category, _)| (name, category, FailureAction::Retry))).await;
     // the first one fails again, and has still waited longest
     let retry = named(&run, "retry1");
@@ -100,7 +100,7 @@ async fn what_failed_longest_ago_is_retried_first() {
     assert_eq!(names, ["archived.md", "late.md", "notified.md", "slow.md"]);
 }
 
-#[rstest::rstest]
+#[rstest]
 #[case::everything(of(&[], &[]), at(60), &["archived.md", "late.md", "notified.md", "slow.md"])]
 #[case::a_category(of(&[FailureCategory::Timeout], &[]), at(60), &["late.md", "slow.md"])]
 #[case::names(of(&[], &["slow.md", "archived.md", "done.md"]), at(60), &["archived.md", "slow.md"])]
@@ -108,11 +108,12 @@ async fn what_failed_longest_ago_is_retried_first() {
 #[case::not_what_failed_later(of(&[FailureCategory::Timeout], &[]), at(52), &["late.md"])]
 #[tokio::test]
 async fn a_selection_is_tried_again_with_all_its_attempts(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
     #[case] selection: Selection,
     #[case] failed_before: Timestamp,
     #[case] names: &[&str],
 ) {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::new(kind).await;
     let run = fixture.failures(&FAILURES).await;
     let again = named(&run, "again1");
     fixture.store.begin_again(&again, &selection, failed_before).await.unwrap();
@@ -125,9 +126,12 @@ async fn a_selection_is_tried_again_with_all_its_attempts(
     assert_eq!(fixture.store.summary(&again).await.unwrap().counts.items.total, total);
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_a_killed_pod_leaves_of_a_selection_is_still_the_runs_and_due() {
-    let fixture = Fixture::new().await;
+async fn what_a_killed_pod_leaves_of_a_selection_is_still_the_runs_and_due(
+    #[values(Kind::Sqlite, Kind::Postgres)] kind: Kind,
+) {
+    let fixture = Fixture::new(kind).await;
     let run = fixture.failures(&FAILURES).await;
     let again = named(&run, "again1");
     fixture.store.begin_again(&again, &Selection::default(), at(60)).await.unwrap();
@@ -142,9 +146,10 @@ async fn what_a_killed_pod_leaves_of_a_selection_is_still_the_runs_and_due() {
     assert_eq!(fixture.work(&retry).await.len(), 4);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_selection_is_given_up_and_counted() {
-    let fixture = Fixture::new().await;
+async fn a_selection_is_given_up_and_counted(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     let run = fixture.failures(&FAILURES).await;
     let archive = named(&run, "archive1");
     let selection = of(&[FailureCategory::Timeout, FailureCategory::InvalidInput], &[]);
@@ -162,9 +167,10 @@ async fn a_selection_is_given_up_and_counted() {
     assert_eq!(actions, FailureCounts { retrying: 0, archived: 3, notified: 1 });
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_document_that_is_done_or_in_flight_is_left_alone() {
-    let fixture = Fixture::new().await;
+async fn a_document_that_is_done_or_in_flight_is_left_alone(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     let run = fixture.list("r1", &[("done.md", "1"), ("flying.md", "1")]).await;
     fixture.complete(&fixture.claim(&run).await.unwrap(), "x", 1).await;
     fixture.claim(&run).await.unwrap();
@@ -182,9 +188,10 @@ async fn a_document_that_is_done_or_in_flight_is_left_alone() {
     );
 }
 
+#[rstest]
 #[tokio::test]
-async fn by_hand_the_same_without_a_run() {
-    let fixture = Fixture::new().await;
+async fn by_hand_the_same_without_a_run(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     let run = fixture.failures(&FAILURES).await;
     let wanted = |selection| Wanted { scope: Some(SCOPE.to_owned()), selection, failed_before: None };
     let timeouts = wanted(of(&[FailureCategory::Timeout], &[]));
@@ -203,9 +210,10 @@ async fn by_hand_the_same_without_a_run() {
     assert_eq!(fixture.work(&retry).await, [("late.md".to_owned(), 0)]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_circuit_puts_off_what_is_left_and_spends_nothing() {
-    let fixture = Fixture::new().await;
+async fn a_circuit_puts_off_what_is_left_and_spends_nothing(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let fixture = Fixture::new(kind).await;
     let run = fixture.list("r1", &[("a.md", "1"), ("b.md", "1"), ("c.md", "1")]).await;
     fixture.complete(&fixture.claim(&run).await.unwrap(), "x", 1).await;
     fixture.claim(&run).await.unwrap();

@@ -1,0 +1,100 @@
+//! How a command names a store: a file, or a collection of a Postgres database. No I/O.
+
+use std::path::Path;
+
+use clap::Args;
+use lexigram_api::{
+    contract::{PostgresLocation, StoreLocation},
+    postgres::PostgresSettings,
+};
+
+use crate::store::{Place, StoreError, postgres::is_uri};
+
+/// What a store in Postgres is named by, besides its URI.
+#[derive(Clone, Debug, Args)]
+pub(super) struct PostgresArguments {
+    /// The collection, where the store is a Postgres database; a file holds only one
+    #[arg(long, value_name = "NAME")]
+    collection: Option<String>,
+    /// What the names of the store's schemas begin with, where it is a Postgres database
+    #[arg(long, env = "LEXIGRAM_SCHEMA_PREFIX", value_name = "PREFIX", default_value_t = PostgresSettings::default().schema_prefix)]
+    schema_prefix: String,
+}
+
+/// The store that a command looks into.
+#[derive(Clone, Debug, Args)]
+pub(super) struct StoreArguments {
+    /// The store that `ingest`, `embed` or a job has filled: a file, the URI of a Postgres database, or `file:PATH` of a
+    /// file with such a URI. A password that the URI lacks is taken from PGPASSWORD
+    #[arg(long, value_name = "FILE|URI")]
+    store: String,
+    #[command(flatten)]
+    postgres: PostgresArguments,
+}
+
+impl StoreArguments {
+    /// The store, not opened yet.
+    pub(super) fn find(&self) -> Result<Place, StoreError> {
+        Place::find(&self.postgres.location(&self.store, None)?, 1)
+    }
+
+    /// What messages call the collection.
+    pub(super) fn name(&self) -> String {
+        self.postgres.collection.clone().unwrap_or_else(|| self.store.clone())
+    }
+}
+
+impl PostgresArguments {
+    /// The location that a command's `--store` means. A file has the cache beside it that `cache` names.
+    pub(super) fn location(&self, store: &str, cache: Option<String>) -> Result<StoreLocation, StoreError> {
+        if !is_uri(store) && !store.starts_with("file:") {
+            return Ok(StoreLocation::Sqlite { path: store.to_owned(), cache });
+        }
+        let missing = || StoreError::Setting {
+            field: "the collection's name",
+            problem: "is missing; give it with --collection".to_owned(),
+        };
+        Ok(StoreLocation::Postgres(PostgresLocation {
+            uri: store.to_owned(),
+            collection: self.collection.clone().ok_or_else(missing)?,
+            settings: PostgresSettings { schema_prefix: self.schema_prefix.clone(), ..PostgresSettings::default() },
+            ca_file: None,
+        }))
+    }
+}
+
+/// The collection of a location: a file's is its name.
+pub(super) fn collection_of(location: &StoreLocation) -> String {
+    match location {
+        StoreLocation::Sqlite { path, .. } => {
+            Path::new(path).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+        }
+        StoreLocation::Postgres(location) => location.collection.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(collection: Option<&str>) -> PostgresArguments {
+        PostgresArguments { collection: collection.map(str::to_owned), schema_prefix: "lexigram_".to_owned() }
+    }
+
+    #[test]
+    fn a_file_is_its_own_collection() {
+        let location = arguments(None).location("stores/docs.db", None).unwrap();
+        assert_eq!(location, StoreLocation::Sqlite { path: "stores/docs.db".to_owned(), cache: None });
+        assert_eq!(collection_of(&location), "docs");
+    }
+
+    #[test]
+    fn a_database_needs_the_name_of_a_collection() {
+        for store in ["postgresql://me@db/rag", "postgres://me@db/rag", "file:/run/uri"] {
+            let location = arguments(Some("docs")).location(store, None).unwrap();
+            assert_eq!(collection_of(&location), "docs");
+            let refused = arguments(None).location(store, None).unwrap_err();
+            assert!(refused.to_string().contains("--collection"), "{refused}");
+        }
+    }
+}
