@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(whole.counts.items, ItemCounts { total: 10, done: 7, failed: 3, skipped: 0, deleted: 0 });
         assert_eq!(whole.counts.failures, FailureCounts { retrying: 1, archived: 2, notified: 0 });
         assert_eq!((whole.next_retry_time, whole.contract_version.as_str()), (Some(at(90)), CONTRACT_VERSION));
-        let silent = part(Worker::Ended, Some(Ended { cause: Cause::Exited(0), report: None }));
+        let silent = part(Worker::Ended, Some(Ended { cause: Cause::Exited(0), at: None, report: None }));
         assert_eq!(join(&[done(3, [0, 0, 0]), silent]).last_end.unwrap().report, None);
         assert_eq!(join(&[done(3, [0, 0, 0]), killed()]).last_end.unwrap().cause, Cause::OutOfMemory);
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{CategoryCount, DeadLetters, Selection},
+    contract::{DeadLetters, Selection},
     failure::{FailureAction, FailureCategory},
 };
 

@@ -7,9 +7,9 @@ pub mod chaos;
 pub mod fake;
 pub mod git;
 pub mod job;
-pub mod s3;
 pub mod postgres;
 pub mod proxy;
+pub mod s3;
 pub mod source;
 pub mod web;
 

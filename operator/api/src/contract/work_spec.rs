@@ -254,4 +254,3 @@ pub struct Selection {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
 }
-

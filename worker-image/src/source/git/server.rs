@@ -90,8 +90,7 @@ impl Server {
         }
         let response = self.ask(repository, ask_for_refs(name)).await?;
         let answer = read(response, TALK_BYTES).await?.content;
-        object_of(name, &answer)?
-            .ok_or_else(|| setting("ref", format!("the repository has no branch or tag '{name}'")))
+        object_of(name, &answer)?.ok_or_else(|| setting("ref", format!("the repository has no branch or tag '{name}'")))
     }
 
     /// Writes the pack with objects into a file of `limit` bytes at the most; says whether it fitted.
@@ -159,7 +158,9 @@ fn checked(response: Response) -> Result<Response, SourceError> {
             Err(SourceError::Refused { answer, check: "spec.source.git.credentialsSecretRef" })
         }
         Some(SourceError::Gone { detail }) => {
-            let problem = format!("there is no repository ({detail}), or it is not for everybody: check spec.source.git.credentialsSecretRef");
+            let problem = format!(
+                "there is no repository ({detail}), or it is not for everybody: check spec.source.git.credentialsSecretRef"
+            );
             Err(setting("url", problem))
         }
         Some(error) => Err(error),
@@ -178,7 +179,8 @@ fn of_secret(directory: &Path) -> Result<(String, String), SourceError> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(invalid(format!("the key '{key}' cannot be read ({error})"))),
     };
-    let password = read("password")?
-        .ok_or_else(|| invalid("the Secret has no key 'password', or an empty one; put the password or token there".to_owned()))?;
+    let password = read("password")?.ok_or_else(|| {
+        invalid("the Secret has no key 'password', or an empty one; put the password or token there".to_owned())
+    })?;
     Ok((read("username")?.unwrap_or_else(|| "git".to_owned()), password))
 }

@@ -36,11 +36,7 @@ pub(super) enum CredentialSource {
 
 impl CredentialSource {
     /// That of a mounted Secret, or what the environment says of the pod's identity.
-    pub(super) fn open(
-        directory: Option<&str>,
-        region: &str,
-        access: &NetworkAccess,
-    ) -> Result<Self, SourceError> {
+    pub(super) fn open(directory: Option<&str>, region: &str, access: &NetworkAccess) -> Result<Self, SourceError> {
         if let Some(directory) = directory {
             return Ok(Self::Secret(Arc::new(of_secret(Path::new(directory))?)));
         }
@@ -73,10 +69,8 @@ fn is_good(held: &Temporary, now: Timestamp) -> bool {
 }
 
 fn of_secret(directory: &Path) -> Result<Credentials, SourceError> {
-    let invalid = |problem: String| SourceError::Setting {
-        field: "spec.source.s3.credentialsSecretRef".to_owned(),
-        problem,
-    };
+    let invalid =
+        |problem: String| SourceError::Setting { field: "spec.source.s3.credentialsSecretRef".to_owned(), problem };
     let read = |key: &str| match fs::read_to_string(directory.join(key)) {
         Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -83,7 +83,8 @@ impl Client {
             if may_see_headers(own, &target) {
                 request = request.headers(self.headers.clone());
             }
-            let refused = |error| self.egress.refusal(&error, &target, configured).unwrap_or_else(|| connection(&error));
+            let refused =
+                |error| self.egress.refusal(&error, &target, configured).unwrap_or_else(|| connection(&error));
             let response = request.send().await.map_err(refused)?;
             match redirection(&target, response.status(), response.headers()) {
                 Some(next) => target = next,
