@@ -14,6 +14,8 @@ ROUNDS = int(os.environ.get("LEXIGRAM_BENCH_ROUNDS", "3"))
 # documents; all of them where 0
 FILES = int(os.environ.get("LEXIGRAM_BENCH_FILES", "0"))
 SAMPLE_SECONDS = 0.05
+# the embedder, and whether the store of the run before is taken again
+WORKLOADS = {"no-embed": ("mock", False), "unchanged": ("mock", True), "model": ("model", False)}
 
 
 def resident(pid):
@@ -88,14 +90,20 @@ class Sides:
 
 def main():
     binary, model, corpus, work = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
+    names = [name for name in WORKLOADS if name in sys.argv[5:] or not sys.argv[5:]]
+    if unknown := set(sys.argv[5:]) - set(WORKLOADS):
+        raise SystemExit(f"{', '.join(unknown)}: only {', '.join(WORKLOADS)} can be asked for")
+    if "unchanged" in names and "no-embed" not in names:
+        raise SystemExit("unchanged: needs no-embed before it")
     folder, files = sample(corpus, work)
     size = sum(file.stat().st_size for file in files)
     kinds = sorted({file.suffix for file in files})
     counts = ", ".join(f"{sum(file.suffix == kind for file in files)} {kind}" for kind in kinds)
     print(f"{len(files)} documents ({counts}), {size / 1e6:.1f} MB; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {ROUNDS} rounds")
-    sides, rounds = Sides(binary, model, folder, work), {"no-embed": [], "unchanged": [], "model": []}
+    sides, rounds = Sides(binary, model, folder, work), {name: [] for name in names}
     for number in range(ROUNDS):
-        for name, kind, again in (("no-embed", "mock", False), ("unchanged", "mock", True), ("model", "model", False)):
+        for name in names:
+            kind, again = WORKLOADS[name]
             start = time.monotonic()
             pair = sides.pair(kind, again)
             rounds[name].append(pair)
@@ -118,15 +126,18 @@ def main():
         return statistics.median(value(pair["ours"], pair["LlamaIndex"]) for pair in rounds[name])
 
     print(f"load of the machine at the end: {os.getloadavg()[0]:.1f}")
-    print(f"model, by documents: {ratio('model', lambda own, other: other['seconds'] / own['seconds']):.2f}")
+    faster = lambda own, other: other["seconds"] / own["seconds"]
+    if "model" in names:
+        print(f"model, by documents: {ratio('model', faster):.2f}")
     rate = lambda of: of["chunks"] / of["seconds"]
     for name, of, value in (
-        ("no-embed", "no-embed", lambda own, other: other["seconds"] / own["seconds"]),
+        ("no-embed", "no-embed", faster),
         ("model", "model", lambda own, other: rate(own) / rate(other)),
-        ("unchanged", "unchanged", lambda own, other: other["seconds"] / own["seconds"]),
+        ("unchanged", "unchanged", faster),
         ("rss", "model", lambda own, other: own["rss"] / other["rss"]),
     ):
-        print(f"ratio {name} {ratio(of, value):.2f}")
+        if of in names:
+            print(f"ratio {name} {ratio(of, value):.2f}")
 
 
 main()

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Ingests the same documents with the worker's pipeline and with LlamaIndex, in turn, and compares speed and memory.
 # Needs no cluster, but Debian's apt. LEXIGRAM_BENCH_ROUNDS (3) and LEXIGRAM_BENCH_FILES (all) make it shorter: a round
-# over everything takes LlamaIndex about ten minutes. PROFILE=dev takes the profile that the tests use, MODEL another model.
+# over everything takes LlamaIndex about ten minutes, nearly all of it with the model. Arguments choose among no-embed,
+# unchanged and model. PROFILE=dev takes the profile that the tests use, MODEL another model.
 . "$(dirname "$0")/../../tests/kind/common.sh"
 here=$REPO/benches/ingest
 work=$STATE/bench/ingest
@@ -30,4 +31,4 @@ step "Build the benchmark, profile $profile" build
 model=${MODEL:-$("$REPO/worker-image/model.sh")}
 folder=$profile
 [ "$profile" != dev ] || folder=debug
-"$venv/bin/python" "$here/compare.py" "$target/$folder/lexigram-bench-ingest" "$model" "$work/corpus" "$work"
+"$venv/bin/python" "$here/compare.py" "$target/$folder/lexigram-bench-ingest" "$model" "$work/corpus" "$work" "$@"

@@ -5,7 +5,12 @@
 
 mod common;
 
-use lexigram_worker::embed::{EmbedError, Embedder, LocalModel};
+use lexigram_api::document::Chunking;
+use lexigram_worker::{
+    chunk,
+    embed::{EmbedError, Embedder, LocalModel},
+    parse::{Markup, Parsed},
+};
 use serde::Deserialize;
 
 /// Largest difference between a number and its reference.
@@ -73,5 +78,24 @@ fn a_missing_model_is_named_with_its_folder_and_the_way_out() {
     let message = LocalModel::load(&folder.path().join("none"), "none", true).err().unwrap().to_string();
     for part in ["'none'", folder.path().to_str().unwrap(), "just model", "LEXIGRAM_MODELS"] {
         assert!(message.contains(part), "{part} in {message}");
+    }
+}
+
+/// Words that BERT's normaliser changes, drops, splits or joins.
+#[test]
+fn chunks_have_as_many_tokens_as_they_say() {
+    let words =
+        "caf\u{e9} e\u{301}t\u{e9} one\u{c}word \u{6f22}\u{5b57} don't [SEP] \u{fffd} \u{bd} \u{fb01}ne so\u{ad}ft\n";
+    let model = model();
+    for (text, markup) in
+        [(words.repeat(300), Markup::Plain), (format!("# A\n\n{}", words.repeat(300)), Markup::Markdown)]
+    {
+        let chunker = chunk::open(&Chunking::default(), model.tokens(), model.max_tokens()).unwrap();
+        let chunks = chunker.chunk(&Parsed { text, markup, ..Parsed::default() }).unwrap();
+        assert!(chunks.len() > 10);
+        for chunk in chunks {
+            let counted = model.tokens().count(&chunk.text).unwrap();
+            assert_eq!(usize::try_from(chunk.tokens).unwrap(), counted, "{:?}", chunk.text);
+        }
     }
 }

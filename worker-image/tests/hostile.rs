@@ -111,8 +111,8 @@ fn parsers_may_use_threads() {
 
 #[rstest]
 #[case::all_of_it(&[], "INFO", "parsers reach no file, network or other process")]
-#[case::no_landlock(LANDLOCK, "WARN", "by one of two safeguards")]
-#[case::no_seccomp(SECCOMP, "WARN", "by one of two safeguards")]
+#[case::no_landlock(LANDLOCK, "WARN", "by seccomp alone")]
+#[case::no_seccomp(SECCOMP, "WARN", "by Landlock alone")]
 #[case::neither(BOTH, "WARN", "nothing in this kernel keeps parsers from files and network")]
 fn a_worker_says_once_how_parsers_are_confined(#[case] missing: &[i64], #[case] level: &str, #[case] tells: &str) {
     let workspace = Workspace::new();

@@ -58,7 +58,8 @@ impl Splitter {
     /// The pieces of a section: where each begins, its text and its tokens.
     fn cut<'a>(&self, section: &'a str, markup: Markup) -> Result<Vec<(usize, &'a str, usize)>, ChunkError> {
         let exact = ExactCount(&*self.tokens);
-        let config = self.config(TokenIndex::new(&*self.tokens, section)?, self.overlap)?;
+        let index = TokenIndex::new(&*self.tokens, section)?;
+        let config = self.config(&index, self.overlap)?;
         let pieces: Vec<(usize, &str)> = match markup {
             Markup::Markdown => MarkdownSplitter::new(config).chunk_indices(section).collect(),
             Markup::Plain => TextSplitter::new(config).chunk_indices(section).collect(),
@@ -69,7 +70,10 @@ impl Splitter {
         };
         let mut cut = Vec::with_capacity(pieces.len());
         for (offset, piece) in pieces.into_iter().filter(|(_, piece)| !piece.trim().is_empty()) {
-            let tokens = exact.of(piece)?;
+            let tokens = match index.exactly(offset..offset + piece.len()) {
+                Some(tokens) => tokens,
+                None => exact.of(piece)?,
+            };
             if tokens <= self.max_tokens {
                 cut.push((offset, piece, tokens));
                 continue;
@@ -188,12 +192,13 @@ mod tests {
         ) {
             let text = words.join(" ");
             let tokens = if subwords { subword_tokenizer() } else { tokenizer() };
-            let chunks = cut(tokens, &text, markup, max_tokens, overlap);
+            let chunks = cut(Arc::clone(&tokens) as _, &text, markup, max_tokens, overlap);
             let mut covered = vec![false; text.len()];
             for (index, chunk) in chunks.iter().enumerate() {
                 prop_assert_eq!(chunk.ordinal as usize, index);
                 prop_assert_eq!(&text[chunk.bytes.clone()], &chunk.text);
                 prop_assert!(chunk.tokens <= max_tokens, "{} tokens", chunk.tokens);
+                prop_assert_eq!(chunk.tokens as usize, tokens.count(&chunk.text).unwrap());
                 covered[chunk.bytes.clone()].fill(true);
             }
             prop_assert!(chunks.is_sorted_by_key(|chunk| chunk.bytes.start));

@@ -31,6 +31,8 @@ pub(super) struct TokenIndex<'a> {
     text: &'a str,
     starts: Vec<usize>,
     ends: Vec<usize>,
+    /// See [`TokenCounter::cuts_at_spaces`].
+    cuts_at_spaces: bool,
 }
 
 impl<'a> TokenIndex<'a> {
@@ -39,7 +41,15 @@ impl<'a> TokenIndex<'a> {
         let (mut starts, mut ends): (Vec<_>, Vec<_>) = spans.into_iter().map(|span| (span.start, span.end)).unzip();
         starts.sort_unstable();
         ends.sort_unstable();
-        Ok(Self { text, starts, ends })
+        Ok(Self { text, starts, ends, cuts_at_spaces: tokens.cuts_at_spaces() })
+    }
+
+    /// Tokens of these bytes alone, to the last one; none where that takes a look of the tokenizer's own.
+    pub(super) fn exactly(&self, bytes: Range<usize>) -> Option<usize> {
+        // no other white space: BERT drops a form feed, and what stood around it is one word
+        let apart = |neighbour: Option<char>| neighbour.is_none_or(|c| matches!(c, ' ' | '\n' | '\r' | '\t'));
+        let (before, after) = (self.text[..bytes.start].chars().next_back(), self.text[bytes.end..].chars().next());
+        (self.cuts_at_spaces && apart(before) && apart(after)).then(|| self.within(bytes))
     }
 
     /// Tokens that lie in these bytes, wholly or in part.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tokenizers::{PostProcessor, Tokenizer};
+use tokenizers::{PostProcessor, PreTokenizerWrapper, Tokenizer};
 
 use super::EmbedError;
 
@@ -20,6 +20,11 @@ pub trait TokenCounter: Send + Sync {
     fn spans(&self, text: &str) -> Result<Vec<Range<usize>>, EmbedError>;
     /// Tokens that the model adds to every text.
     fn added(&self) -> usize;
+    /// Whether a text that is cut at a space or line end has as many tokens as its parts together, so that those of a
+    /// part are known from [`spans`](Self::spans) of the whole.
+    fn cuts_at_spaces(&self) -> bool {
+        false
+    }
 }
 
 impl TokenCounter for Tokenizer {
@@ -34,6 +39,11 @@ impl TokenCounter for Tokenizer {
 
     fn added(&self) -> usize {
         self.get_post_processor().map_or(0, |processor| processor.added_tokens(false))
+    }
+
+    fn cuts_at_spaces(&self) -> bool {
+        use PreTokenizerWrapper::{BertPreTokenizer, Whitespace};
+        matches!(self.get_pre_tokenizer(), Some(BertPreTokenizer(_) | Whitespace(_)))
     }
 }
 

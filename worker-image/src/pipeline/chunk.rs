@@ -12,12 +12,10 @@ use super::{
 };
 use crate::{chunk::Chunk, parse::Parsed, run::Failure};
 
-/// Documents that are cut at once: embedding takes far longer, so one is enough.
-const CONCURRENCY: usize = 1;
-
 impl Run<'_> {
     pub(super) async fn chunk(&self, incoming: Receiver<Document<Parsed>>, exits: Exits<Vec<Chunk>>) {
-        self.stage(incoming, exits, CONCURRENCY, |document| self.chunk_one(document)).await;
+        // as many at once as are parsed: cutting takes about as long
+        self.stage(incoming, exits, self.parser_count, |document| self.chunk_one(document)).await;
     }
 
     async fn chunk_one(&self, document: Document<Parsed>) -> Step<Vec<Chunk>> {

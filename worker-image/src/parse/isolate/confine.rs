@@ -1,5 +1,6 @@
 //! What the kernel keeps a parser from: files, connections, other processes. Landlock judges by what is reached for,
-//! seccomp by the system call; each would do alone, and a kernel may lack either. Changes this very process, for good.
+//! seccomp by the system call. A kernel may lack either; for files each would do alone. Changes this very process, for
+//! good.
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, RestrictionStatus, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
@@ -50,11 +51,12 @@ impl Confinement {
                 seccomp,
                 "nothing in this kernel keeps parsers from files and network: only the pod's own limits do"
             ),
-            _ => tracing::warn!(
-                landlock,
-                seccomp,
-                "parsers reach no file and no network, by one of two safeguards: the other is missing"
-            ),
+            (Err(_), Ok(())) => {
+                tracing::warn!(landlock, seccomp, "parsers reach no file, network or other process by seccomp alone");
+            }
+            (Ok(()), Err(_)) => {
+                tracing::warn!(landlock, seccomp, "parsers reach no file by Landlock alone, which knows few networks");
+            }
         }
     }
 }
