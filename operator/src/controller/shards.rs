@@ -183,7 +183,11 @@ mod tests {
     #[test]
     fn each_pod_belongs_to_its_part() {
         let job = serde_json::from_value(json!({
-            "metadata": {"name": "docs-r1", "namespace": "docs"}, "spec": {"completions": 3, "template": {}},
+            "metadata": {
+                "name": "docs-r1", "namespace": "docs",
+                "labels": {"workers.lexigram.dev/owner-uid": "11111111-2222-3333-4444-555555555555"},
+            },
+            "spec": {"completions": 3, "template": {}},
         }));
         let pod = |index: &str, state: Value| {
             let mut pod = Arc::unwrap_or_clone(pod("docs-r1", 6, "Running", state));
