@@ -11,8 +11,8 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, StatusCode, Uri},
-    response::Response,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
 };
 use futures::stream;
 use k8s_openapi::api::core::v1::Node;
@@ -26,6 +26,8 @@ pub enum Answer {
     Status(u16),
     /// A text.
     Text(String),
+    /// An HTML page.
+    Html(String),
     /// A text for those that send this value of `Authorization`, else 401.
     TextFor(String, String),
     /// So many mebibytes of text, without saying beforehand how many.
@@ -87,17 +89,22 @@ impl Drop for FaultServer {
     }
 }
 
-async fn answer(State(script): State<Script>, uri: Uri, headers: HeaderMap) -> Response {
+async fn answer(State(script): State<Script>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if method == Method::HEAD {
+        // asked for by a listing; what is scripted is for those that want the document
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
     let answer = {
         let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
         script
             .get_mut(uri.path())
             .and_then(|answers| if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() })
     };
+    let html = matches!(answer, Some(Answer::Html(_)));
     let (status, body) = match answer {
         None => (StatusCode::NOT_FOUND, Body::empty()),
         Some(Answer::Status(status)) => (StatusCode::from_u16(status).unwrap_or_default(), Body::empty()),
-        Some(Answer::Text(text)) => (StatusCode::OK, Body::from(text)),
+        Some(Answer::Text(text) | Answer::Html(text)) => (StatusCode::OK, Body::from(text)),
         Some(Answer::TextFor(credentials, text)) => {
             let given = headers.get("authorization").and_then(|value| value.to_str().ok());
             if given == Some(&credentials) {
@@ -110,6 +117,9 @@ async fn answer(State(script): State<Script>, uri: Uri, headers: HeaderMap) -> R
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
+    if html {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    }
     response
 }
 

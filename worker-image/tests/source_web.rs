@@ -73,7 +73,8 @@ async fn site_with_sitemaps() -> WebServer {
             <url><loc>{origin}/private/secret.html</loc></url><url><loc>http://other.example/x.html</loc></url></urlset>",
     );
     let mut gzipped = GzEncoder::new(Vec::new(), Compression::default());
-    let map = format!("<urlset><url><loc>{0}/b.html</loc></url><url><loc>{0}/c.txt</loc></url></urlset>", server.origin);
+    let map =
+        format!("<urlset><url><loc>{0}/b.html</loc></url><url><loc>{0}/c.txt</loc></url></urlset>", server.origin);
     gzipped.write_all(map.as_bytes()).unwrap();
     server.bytes("/maps/2.xml.gz", gzipped.finish().unwrap());
     for path in ["/a.html", "/b.html", "/private/secret.html", "/unlisted.html"] {
@@ -134,12 +135,22 @@ async fn site_with_links() -> WebServer {
             <a href=http://169.254.169.254/latest/meta-data/>metadata</a><a href=mailto:a@x.example>mail</a>
             <a rel=nofollow href=hidden.html>hidden</a><a href=log/noise.html>noise</a>",
     );
-    server.file("/docs/one.html", "<p>one</p><a href=index.html>back</a><a href=sub/three.html>3</a><a href=paper.txt>4</a>");
+    server.file(
+        "/docs/one.html",
+        "<p>one</p><a href=index.html>back</a><a href=sub/three.html>3</a><a href=paper.txt>4</a>",
+    );
     server.file("/docs/two.html", "<meta name=robots content=noindex><a href=five.html>5</a>");
     server.file("/docs/sub/three.html", "<p>three</p><a href=six.html>6</a>");
     server.redirect("/docs/moved", "/docs/one.html");
     server.redirect("/docs/away", "/blog/");
-    for path in ["/docs/five.html", "/docs/sub/six.html", "/docs/drafts/d.html", "/docs/hidden.html", "/docs/log/noise.html", "/blog/"] {
+    for path in [
+        "/docs/five.html",
+        "/docs/sub/six.html",
+        "/docs/drafts/d.html",
+        "/docs/hidden.html",
+        "/docs/log/noise.html",
+        "/blog/",
+    ] {
         server.file(path, &format!("<p>text of {path}</p>"));
     }
     server.file("/docs/paper.txt", "plain text");
@@ -151,8 +162,7 @@ async fn links_are_followed_within_the_folder_level_by_level_each_page_once() {
     let server = site_with_links().await;
     let mut job = job(server.source(&["/docs/index.html"], links(2)));
     job.task.exclude = vec!["**/log/**".to_owned()];
-    let expected =
-        ["/docs/index.html", "/docs/one.html", "/docs/five.html", "/docs/sub/three.html", "/docs/paper.txt"];
+    let expected = ["/docs/index.html", "/docs/one.html", "/docs/five.html", "/docs/sub/three.html", "/docs/paper.txt"];
     assert_eq!(listed(&job, &server).await, expected);
     let log = server.take_log();
     let pages = log.iter().filter(|line| *line == "GET /docs/one.html").count();
@@ -195,7 +205,11 @@ async fn a_site_with_more_pages_than_asked_for_is_ingested_so_far_and_the_run_sa
     let ended = job.run_of_task("r2", Mode::Full).await;
     let error = ended.report.error.unwrap();
     assert_eq!(ended.exit, ExitCode::Configuration);
-    assert!(error.message.contains("spec.source.http.crawl.maxDocuments: the site has more than 6"), "{}", error.message);
+    assert!(
+        error.message.contains("spec.source.http.crawl.maxDocuments: the site has more than 6"),
+        "{}",
+        error.message
+    );
     assert_eq!(searchable(&job, &server), before);
 }
 

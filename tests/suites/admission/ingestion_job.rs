@@ -225,7 +225,11 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
             &["spec.source.http.crawl.maxDocuments", "less than or equal to 100000"],
         ),
         ("no bucket", source(json!({"s3": {"prefix": "a/"}})), &["spec.source.s3.bucket: Required value"]),
-        ("a bucket with a path", source(json!({"s3": {"bucket": "docs/a"}})), &["spec.source.s3.bucket", "should match"]),
+        (
+            "a bucket with a path",
+            source(json!({"s3": {"bucket": "docs/a"}})),
+            &["spec.source.s3.bucket", "should match"],
+        ),
         (
             "a region that is a host",
             source(json!({"s3": {"bucket": "docs", "region": "eu.example.com"}})),

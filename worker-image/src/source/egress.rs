@@ -17,7 +17,6 @@ use reqwest::{
 use thiserror::Error;
 use url::Host;
 
-
 use super::SourceError;
 use crate::http::{USER_AGENT, cause, read_certificates};
 
@@ -56,8 +55,10 @@ impl Egress {
             .no_proxy()
             .dns_resolver(Resolver { allow_local: self.allow_local });
         if let Some(file) = &access.ca_file {
-            let certificates = read_certificates(Path::new(file))
-                .map_err(|problem| SourceError::Setting { field: format!("{}.caBundleConfigMapRef", self.field), problem })?;
+            let certificates = read_certificates(Path::new(file)).map_err(|problem| SourceError::Setting {
+                field: format!("{}.caBundleConfigMapRef", self.field),
+                problem,
+            })?;
             client = client.tls_certs_merge(certificates);
         }
         Ok(client)

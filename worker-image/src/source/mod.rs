@@ -10,7 +10,6 @@ mod patience;
 mod s3;
 mod web;
 
-
 use futures::{future::BoxFuture, stream::BoxStream};
 use lexigram_api::contract::{IngestTask, SourceLocation};
 

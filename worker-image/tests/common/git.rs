@@ -10,7 +10,7 @@ use std::{
 
 use axum::{
     Router,
-    body::{Bytes, Body},
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},

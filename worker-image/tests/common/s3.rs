@@ -88,7 +88,8 @@ impl S3Server {
     /// The bucket as a source, with the right credentials.
     pub fn source(&self, prefix: &str) -> SourceLocation {
         SourceLocation::S3 {
-            settings: serde_json::from_value(json!({"bucket": "docs", "prefix": prefix, "endpoint": self.endpoint})).unwrap(),
+            settings: serde_json::from_value(json!({"bucket": "docs", "prefix": prefix, "endpoint": self.endpoint}))
+                .unwrap(),
             credentials_directory: self.secret(SECRET).to_str().map(str::to_owned),
             access: NetworkAccess { allow_local_addresses: true, ca_file: None },
         }

@@ -22,7 +22,8 @@ pub use embedding_batch::{
 pub use ingestion_job::{IngestionJob, IngestionJobSpec, IngestionJobStatus};
 pub use job::{JobOptions, JobStatus, State};
 pub use source::{
-    ConfigMapSource, GitSource, HttpSource, PersistentVolumeClaimSource, S3Source, SecretReference, Source, SourceAccess,
+    ConfigMapSource, GitSource, HttpSource, PersistentVolumeClaimSource, S3Source, SecretReference, Source,
+    SourceAccess,
 };
 pub use store::{EmbeddedStore, Store};
 pub use worker::WorkerOverrides;

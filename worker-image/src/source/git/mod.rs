@@ -13,7 +13,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::{self, BoxStream}};
+use futures::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use gix_hash::ObjectId;
 use lexigram_api::{contract::NetworkAccess, source::GitSettings};
 use rustix::fs::statvfs;
@@ -81,7 +85,8 @@ impl Git {
         let folders_only = repository.capabilities.filter.then_some("blob:none");
         let snapshot = self.snapshot(&repository, &id, folders_only, folders_only.is_none()).await?;
         let too_large = || {
-            let problem = format!("the repository has more than {PACK_BYTES} bytes at this ref, or more than there is room for");
+            let problem =
+                format!("the repository has more than {PACK_BYTES} bytes at this ref, or more than there is room for");
             setting("url", problem)
         };
         Ok(Commit { snapshot: Arc::new(snapshot.ok_or_else(too_large)?), repository, id })
@@ -121,7 +126,8 @@ impl Git {
         }
         if let Some(snapshot) = here {
             let found = spawn_blocking(move || snapshot.file(&id)).await;
-            let found = found.map_err(|error| SourceError::Connection(format!("a pack broke its reader: {error}")))??;
+            let found =
+                found.map_err(|error| SourceError::Connection(format!("a pack broke its reader: {error}")))??;
             return match found {
                 Some(content) if u64::try_from(content.len()).unwrap_or(u64::MAX) <= limit => Ok(content),
                 // larger ones were left out of the pack
@@ -173,14 +179,17 @@ impl Source for Git {
             let gone = |detail: &str| SourceError::Gone { detail: detail.to_owned() };
             let path = unescaped(name);
             let folder = self.settings.path.trim_matches('/').as_bytes();
-            let below = path.strip_prefix(folder).is_some_and(|rest| folder.is_empty() || rest.is_empty() || rest[0] == b'/');
+            let below =
+                path.strip_prefix(folder).is_some_and(|rest| folder.is_empty() || rest.is_empty() || rest[0] == b'/');
             if !below || !self.filter.accepts(name) {
                 return Err(gone("left out by spec.source.git.path, spec.source.include or exclude"));
             }
             let object = self.commit().await?.snapshot.object_at(&path)?;
             let content = self.content(object.ok_or_else(|| gone("the commit has no such file"))?, limit).await?;
             match content.starts_with(LFS) {
-                true => Err(SourceError::Rejected { answer: "with a pointer: the file lies in Git LFS, which is not read".to_owned() }),
+                true => Err(SourceError::Rejected {
+                    answer: "with a pointer: the file lies in Git LFS, which is not read".to_owned(),
+                }),
                 false => Ok(Fetched { content, media_type: None }),
             }
         }

@@ -128,7 +128,8 @@ pub(super) fn object_of(name: &str, answer: &[u8]) -> Result<Option<String>, Sou
             refs.push((found.to_owned(), peeled.unwrap_or(object).to_owned()));
         }
     }
-    let object = |candidate: &String| refs.iter().find(|(found, _)| found == candidate).map(|(_, object)| object.clone());
+    let object =
+        |candidate: &String| refs.iter().find(|(found, _)| found == candidate).map(|(_, object)| object.clone());
     Ok(candidates(name).iter().find_map(object))
 }
 
@@ -246,7 +247,11 @@ mod tests {
     fn names(#[case] name: &str, #[case] object: Option<&str>) {
         let mut answer = Vec::new();
         for text in [
-            "1 HEAD", "2 refs/heads/main", "3 refs/heads/main2", "4 refs/tags/v1 peeled:5", "6 refs/heads/both",
+            "1 HEAD",
+            "2 refs/heads/main",
+            "3 refs/heads/main2",
+            "4 refs/tags/v1 peeled:5",
+            "6 refs/heads/both",
             "7 refs/tags/both",
         ] {
             line(&mut answer, text);

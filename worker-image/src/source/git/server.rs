@@ -90,8 +90,7 @@ impl Server {
         }
         let response = self.ask(repository, ask_for_refs(name)).await?;
         let answer = read(response, TALK_BYTES).await?.content;
-        object_of(name, &answer)?
-            .ok_or_else(|| setting("ref", format!("the repository has no branch or tag '{name}'")))
+        object_of(name, &answer)?.ok_or_else(|| setting("ref", format!("the repository has no branch or tag '{name}'")))
     }
 
     /// Writes the pack with objects into a file of `limit` bytes at the most; says whether it fitted.
@@ -112,7 +111,7 @@ impl Server {
         let mut output = File::create(file).map_err(unwritable)?;
         let mut body = response.bytes_stream();
         while let Some(part) = body.next().await {
-            let pack = reader.take(&part.map_err(|error| connection(&error))?)?;
+            let pack = reader.take(&part.map_err(|error| broken(&error))?)?;
             written += u64::try_from(pack.len()).unwrap_or(u64::MAX);
             if written > limit {
                 return Ok(false);
@@ -146,8 +145,16 @@ impl Server {
         if let Some((user, password)) = self.credentials.as_ref().filter(|_| own) {
             request = request.basic_auth(user, Some(password));
         }
-        let refused = |error| self.egress.refusal(&error, url, configured).unwrap_or_else(|| connection(&error));
+        let refused = |error| self.egress.refusal(&error, url, configured).unwrap_or_else(|| broken(&error));
         request.send().await.map_err(refused)
+    }
+}
+
+/// Why a request failed.
+fn broken(error: &reqwest::Error) -> SourceError {
+    match error.is_timeout() {
+        true => SourceError::Timeout { seconds: READ_TIMEOUT.as_secs() },
+        false => connection(error),
     }
 }
 
@@ -159,7 +166,9 @@ fn checked(response: Response) -> Result<Response, SourceError> {
             Err(SourceError::Refused { answer, check: "spec.source.git.credentialsSecretRef" })
         }
         Some(SourceError::Gone { detail }) => {
-            let problem = format!("there is no repository ({detail}), or it is not for everybody: check spec.source.git.credentialsSecretRef");
+            let problem = format!(
+                "there is no repository ({detail}), or it is not for everybody: check spec.source.git.credentialsSecretRef"
+            );
             Err(setting("url", problem))
         }
         Some(error) => Err(error),
@@ -178,7 +187,8 @@ fn of_secret(directory: &Path) -> Result<(String, String), SourceError> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(invalid(format!("the key '{key}' cannot be read ({error})"))),
     };
-    let password = read("password")?
-        .ok_or_else(|| invalid("the Secret has no key 'password', or an empty one; put the password or token there".to_owned()))?;
+    let password = read("password")?.ok_or_else(|| {
+        invalid("the Secret has no key 'password', or an empty one; put the password or token there".to_owned())
+    })?;
     Ok((read("username")?.unwrap_or_else(|| "git".to_owned()), password))
 }

@@ -44,11 +44,8 @@ impl Snapshot {
         let damaged = |error: &dyn std::fmt::Display| SourceError::Connection(format!("the pack is damaged: {error}"));
         let path = folder.path().join(pack);
         let mut input = BufReader::new(File::open(&path).map_err(|error| damaged(&error))?);
-        let options = Options {
-            thread_limit: Some(1),
-            alloc_limit_bytes: Some(MOST_OBJECT_BYTES),
-            ..Options::default()
-        };
+        let options =
+            Options { thread_limit: Some(1), alloc_limit_bytes: Some(MOST_OBJECT_BYTES), ..Options::default() };
         let outcome = Bundle::write_to_directory(
             &mut input,
             Some(folder.path()),
@@ -187,7 +184,8 @@ pub(super) fn only_file(pack: &Path, id: &ObjectId, limit: u64) -> Result<Vec<u8
     }
     let mut content = Vec::new();
     ZlibDecoder::new(rest).take(size + 1).read_to_end(&mut content).map_err(|error| damaged(&error.to_string()))?;
-    let hash = gix_object::compute_hash(HashKind::Sha1, Kind::Blob, &content).map_err(|error| damaged(&error.to_string()))?;
+    let hash =
+        gix_object::compute_hash(HashKind::Sha1, Kind::Blob, &content).map_err(|error| damaged(&error.to_string()))?;
     match hash == *id {
         true => Ok(content),
         false => Err(damaged("its object is another one")),

@@ -50,11 +50,13 @@ pub(super) fn refusal(
 ) -> SourceError {
     let (code, number) = (complaint.code.as_str(), status.as_u16());
     let answer = format!("HTTP {number} {code}").trim_end().to_owned();
-    let setting = |field: &str, problem: String| SourceError::Setting { field: format!("spec.source.s3.{field}"), problem };
+    let setting =
+        |field: &str, problem: String| SourceError::Setting { field: format!("spec.source.s3.{field}"), problem };
     let region = || headers.get("x-amz-bucket-region").and_then(|value| value.to_str().ok()).map(str::to_owned);
     match (number, code) {
         (_, "NoSuchBucket") => setting("bucket", format!("there is no bucket '{bucket}' at this endpoint")),
-        (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") | (301 | 307, _) => {
+        (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException")
+        | (301 | 307, _) => {
             let region = complaint.region.clone().or_else(region);
             let region = region.map_or_else(String::new, |region| format!("; its region is '{region}'"));
             setting("region", format!("the bucket '{bucket}' is elsewhere ({answer}){region}"))

@@ -59,19 +59,18 @@ impl Identity {
         access: &NetworkAccess,
     ) -> Result<Option<Self>, SourceError> {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let (server, kind) = if let (Some(role), Some(token_file)) =
-            (set("AWS_ROLE_ARN"), set("AWS_WEB_IDENTITY_TOKEN_FILE"))
-        {
-            let region = set("AWS_REGION").unwrap_or_else(|| region.to_owned());
-            let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-            let server = set("AWS_ENDPOINT_URL_STS").unwrap_or_else(|| format!("https://sts.{region}.{suffix}/"));
-            let session = set("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| "lexigram-worker".to_owned());
-            (server, Kind::WebIdentity { role, session, token_file })
-        } else if let Some(server) = set("AWS_CONTAINER_CREDENTIALS_FULL_URI") {
-            (server, Kind::Agent { token_file: set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") })
-        } else {
-            return Ok(None);
-        };
+        let (server, kind) =
+            if let (Some(role), Some(token_file)) = (set("AWS_ROLE_ARN"), set("AWS_WEB_IDENTITY_TOKEN_FILE")) {
+                let region = set("AWS_REGION").unwrap_or_else(|| region.to_owned());
+                let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+                let server = set("AWS_ENDPOINT_URL_STS").unwrap_or_else(|| format!("https://sts.{region}.{suffix}/"));
+                let session = set("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| "lexigram-worker".to_owned());
+                (server, Kind::WebIdentity { role, session, token_file })
+            } else if let Some(server) = set("AWS_CONTAINER_CREDENTIALS_FULL_URI") {
+                (server, Kind::Agent { token_file: set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") })
+            } else {
+                return Ok(None);
+            };
         let server = Url::parse(&server).map_err(|error| problem(format!("'{server}' is no URL: {error}")))?;
         let mut client = Client::builder().user_agent(USER_AGENT).timeout(TIMEOUT).redirect(Policy::none()).no_proxy();
         if let Some(file) = &access.ca_file {
@@ -113,7 +112,8 @@ impl Identity {
             200..=299 => {}
             429 | 500..=599 => return Err(SourceError::ServerError { status: status.as_u16() }),
             _ => {
-                let said = [text_of(&body, "Code"), text_of(&body, "Message")].into_iter().flatten().collect::<Vec<_>>();
+                let said =
+                    [text_of(&body, "Code"), text_of(&body, "Message")].into_iter().flatten().collect::<Vec<_>>();
                 return Err(problem(format!("HTTP {} {}", status.as_u16(), said.join(": ")).trim_end().to_owned()));
             }
         }

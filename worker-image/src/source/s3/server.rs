@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use lexigram_api::{contract::NetworkAccess, source::S3Settings};
 use reqwest::{Client, Response, Url};
-use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle, actions::{GetObject, ListObjectsV2}};
+use rusty_s3::{
+    Bucket, Credentials, S3Action, UrlStyle,
+    actions::{GetObject, ListObjectsV2},
+};
 
 use super::{
     answer::{complaint, refusal},
@@ -81,10 +84,12 @@ impl Server {
 
 fn bucket(settings: &S3Settings) -> Result<Bucket, SourceError> {
     let S3Settings { bucket, prefix: _, region, endpoint, path_style } = settings;
-    let invalid = |field: &str, problem: String| SourceError::Setting { field: format!("spec.source.s3.{field}"), problem };
+    let invalid =
+        |field: &str, problem: String| SourceError::Setting { field: format!("spec.source.s3.{field}"), problem };
     let url = match endpoint {
-        Some(endpoint) => Url::parse(endpoint)
-            .map_err(|error| invalid("endpoint", format!("is no URL ({error}); give one such as https://s3.example.com")))?,
+        Some(endpoint) => Url::parse(endpoint).map_err(|error| {
+            invalid("endpoint", format!("is no URL ({error}); give one such as https://s3.example.com"))
+        })?,
         None => {
             let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
             Url::parse(&format!("https://s3.{region}.{suffix}"))

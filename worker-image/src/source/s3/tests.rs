@@ -81,7 +81,8 @@ async fn the_agent_of_the_node_is_asked_with_its_token() {
 
 #[tokio::test]
 async fn a_role_that_may_not_be_assumed_is_an_authentication_error() {
-    let refusal = "<ErrorResponse><Error><Code>AccessDenied</Code><Message>Not authorized</Message></Error></ErrorResponse>";
+    let refusal =
+        "<ErrorResponse><Error><Code>AccessDenied</Code><Message>Not authorized</Message></Error></ErrorResponse>";
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(403).set_body_string(refusal)).mount(&server).await;
     let token = token();

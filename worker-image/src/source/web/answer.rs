@@ -30,7 +30,9 @@ pub(in crate::source) fn refusal(status: StatusCode, headers: &HeaderMap, now: T
         || Some(SourceError::SlowDown { status: code, retry_after: wait.and_then(|value| retry_after(value, now)) });
     match code {
         200..=299 => None,
-        401 | 403 => Some(SourceError::Refused { answer: format!("HTTP {code}"), check: "spec.source.http.headersSecretRef" }),
+        401 | 403 => {
+            Some(SourceError::Refused { answer: format!("HTTP {code}"), check: "spec.source.http.headersSecretRef" })
+        }
         404 | 410 => Some(SourceError::Gone { detail: format!("HTTP {code}") }),
         429 => slow_down(),
         503 if wait.is_some() => slow_down(),

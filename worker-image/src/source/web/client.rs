@@ -74,7 +74,13 @@ impl Client {
         self.request_once(method, url, configured).await
     }
 
-    async fn request_once(&self, method: &Method, own: &Url, configured: bool) -> Result<Answer, SourceError> {
+    /// The answer to a request, which is sent once.
+    pub(super) async fn request_once(
+        &self,
+        method: &Method,
+        own: &Url,
+        configured: bool,
+    ) -> Result<Answer, SourceError> {
         let mut target = own.clone();
         for hop in 0..=MAX_REDIRECTS {
             let configured = configured && hop == 0;
@@ -83,7 +89,8 @@ impl Client {
             if may_see_headers(own, &target) {
                 request = request.headers(self.headers.clone());
             }
-            let refused = |error| self.egress.refusal(&error, &target, configured).unwrap_or_else(|| connection(&error));
+            let refused =
+                |error| self.egress.refusal(&error, &target, configured).unwrap_or_else(|| connection(&error));
             let response = request.send().await.map_err(refused)?;
             match redirection(&target, response.status(), response.headers()) {
                 Some(next) => target = next,

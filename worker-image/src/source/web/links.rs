@@ -5,8 +5,7 @@ use std::cell::RefCell;
 use html5ever::{
     tendril::StrTendril,
     tokenizer::{
-        BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
-        states::RawKind,
+        BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts, states::RawKind,
     },
 };
 use reqwest::Url;
@@ -69,7 +68,10 @@ impl TokenSink for Sink {
 impl State {
     fn see(&mut self, name: &str, tag: &Tag) {
         let attribute = |name: &str| {
-            tag.attrs.iter().find(|attribute| attribute.name.local.as_ref() == name).map(|attribute| attribute.value.as_ref())
+            tag.attrs
+                .iter()
+                .find(|attribute| attribute.name.local.as_ref() == name)
+                .map(|attribute| attribute.value.as_ref())
         };
         let words = |value: Option<&str>, word: &str| {
             let mut words = value.unwrap_or_default().split(|c: char| c == ',' || c.is_ascii_whitespace());

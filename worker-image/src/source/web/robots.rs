@@ -130,7 +130,11 @@ mod tests {
     #[case::query("User-agent: *\nDisallow: /*?print=", "/a?print=1", false)]
     #[case::ours_beats_all("User-agent: *\nDisallow: /\n\nUser-agent: Lexigram-Worker\nDisallow: /x", "/a", true)]
     #[case::ours_is_obeyed("User-agent: *\nAllow: /\n\nUser-agent: lexigram-worker\nDisallow: /x", "/x", false)]
-    #[case::ours_with_nothing_forbidden("User-agent: lexigram-worker\nDisallow:\n\nUser-agent: *\nDisallow: /", "/a", true)]
+    #[case::ours_with_nothing_forbidden(
+        "User-agent: lexigram-worker\nDisallow:\n\nUser-agent: *\nDisallow: /",
+        "/a",
+        true
+    )]
     #[case::groups_of_one_name_are_one("User-agent: *\nDisallow: /a\nUser-agent: *\nDisallow: /b", "/b", false)]
     #[case::two_names_of_one_group("User-agent: x\nUser-agent: *\nDisallow: /a", "/a", false)]
     #[case::another_robot("User-agent: x\nDisallow: /", "/a", true)]

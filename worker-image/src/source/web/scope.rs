@@ -58,7 +58,8 @@ fn unescaped(text: &str) -> String {
     while let Some(at) = rest.find('%') {
         result.push_str(&rest[..at]);
         rest = &rest[at..];
-        match rest.get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(|byte| (byte, char::from(byte))) {
+        match rest.get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(|byte| (byte, char::from(byte)))
+        {
             Some((_, letter)) if letter.is_ascii_alphanumeric() || matches!(letter, '-' | '.' | '_' | '~') => {
                 result.push(letter);
                 rest = &rest[3..];

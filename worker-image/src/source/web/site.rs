@@ -88,8 +88,9 @@ impl Site {
             self.bound(maps.len())?;
             let configured = self.starts.contains(&map);
             let fetched = patiently(|| sitemap_at(client, &map, configured).boxed()).await?;
-            let listed = sitemap::read(&fetched)
-                .map_err(|problem| SourceError::Rejected { answer: format!("with no sitemap at {}: {problem}", map.path()) })?;
+            let listed = sitemap::read(&fetched).map_err(|problem| SourceError::Rejected {
+                answer: format!("with no sitemap at {}: {problem}", map.path()),
+            })?;
             waiting.extend(listed.sitemaps.into_iter().filter(|map| self.contains(map)));
             let mut pages = Vec::new();
             for page in listed.pages {
