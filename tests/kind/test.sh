@@ -12,13 +12,12 @@ trap summary EXIT
 
 "$KIND_DIR/up.sh"
 "$KIND_DIR/images.sh"
-"$KIND_DIR/tools.sh" kubectl helm versitygw
+"$KIND_DIR/tools.sh" kubectl helm
+. "$KIND_DIR/servers.sh"
 eval "$("$KIND_DIR/env.sh")"
 LEXIGRAM_MODELS=$(dirname "$("$REPO/worker-image/model.sh")")
 LEXIGRAM_PYTHON=$("$KIND_DIR/python.sh")
-LEXIGRAM_VERSITYGW=$(command -v versitygw)
-LEXIGRAM_POSTGRES=$("$REPO/worker-image/postgres.sh")
-export LEXIGRAM_MODELS LEXIGRAM_PYTHON LEXIGRAM_VERSITYGW LEXIGRAM_POSTGRES
+export LEXIGRAM_MODELS LEXIGRAM_PYTHON
 export LEXIGRAM_OPERATOR_IMAGE=lexigram-operator:dev LEXIGRAM_WORKER_IMAGE=lexigram-worker:dev LEXIGRAM_POSTGRES_IMAGE=lexigram-postgres:dev
 
 cd "$REPO"

@@ -11,8 +11,8 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, StatusCode, Uri},
-    response::Response,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
 };
 use futures::stream;
 use k8s_openapi::api::core::v1::Node;
@@ -26,6 +26,8 @@ pub enum Answer {
     Status(u16),
     /// A text.
     Text(String),
+    /// An HTML page.
+    Html(String),
     /// A text for those that send this value of `Authorization`, else 401.
     TextFor(String, String),
     /// So many mebibytes of text, without saying beforehand how many.
@@ -105,7 +107,11 @@ impl Drop for FaultServer {
     }
 }
 
-async fn answer(State(script): State<Script>, uri: Uri, headers: HeaderMap, body: String) -> Response {
+async fn answer(State(script): State<Script>, method: Method, uri: Uri, headers: HeaderMap, body: String) -> Response {
+    if method == Method::HEAD {
+        // asked for by a listing; what is scripted is for those that want the document
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
     let answer = {
         let mut script = script.lock().unwrap_or_else(PoisonError::into_inner);
         script.get_mut(uri.path()).and_then(|path| {
@@ -113,10 +119,11 @@ async fn answer(State(script): State<Script>, uri: Uri, headers: HeaderMap, body
             if path.answers.len() > 1 { path.answers.pop_front() } else { path.answers.front().cloned() }
         })
     };
+    let html = matches!(answer, Some(Answer::Html(_)));
     let (status, body) = match answer {
         None => (StatusCode::NOT_FOUND, Body::empty()),
         Some(Answer::Status(status)) => (StatusCode::from_u16(status).unwrap_or_default(), Body::empty()),
-        Some(Answer::Text(text)) => (StatusCode::OK, Body::from(text)),
+        Some(Answer::Text(text) | Answer::Html(text)) => (StatusCode::OK, Body::from(text)),
         Some(Answer::TextFor(credentials, text)) => {
             let given = headers.get("authorization").and_then(|value| value.to_str().ok());
             if given == Some(&credentials) {
@@ -131,6 +138,9 @@ async fn answer(State(script): State<Script>, uri: Uri, headers: HeaderMap, body
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
+    if html {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    }
     response
 }
 

@@ -111,7 +111,7 @@ impl Server {
         let mut output = File::create(file).map_err(unwritable)?;
         let mut body = response.bytes_stream();
         while let Some(part) = body.next().await {
-            let pack = reader.take(&part.map_err(|error| connection(&error))?)?;
+            let pack = reader.take(&part.map_err(|error| broken(&error))?)?;
             written += u64::try_from(pack.len()).unwrap_or(u64::MAX);
             if written > limit {
                 return Ok(false);
@@ -145,8 +145,16 @@ impl Server {
         if let Some((user, password)) = self.credentials.as_ref().filter(|_| own) {
             request = request.basic_auth(user, Some(password));
         }
-        let refused = |error| self.egress.refusal(&error, url, configured).unwrap_or_else(|| connection(&error));
+        let refused = |error| self.egress.refusal(&error, url, configured).unwrap_or_else(|| broken(&error));
         request.send().await.map_err(refused)
+    }
+}
+
+/// Why a request failed.
+fn broken(error: &reqwest::Error) -> SourceError {
+    match error.is_timeout() {
+        true => SourceError::Timeout { seconds: READ_TIMEOUT.as_secs() },
+        false => connection(error),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Where the credentials of an S3 source come from: a mounted Secret, or the identity of the pod. Reads files.
 
-use std::{env, fs, io::ErrorKind, path::Path, sync::Arc, time::Duration};
+use std::{env, fs, io::ErrorKind, path::Path, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lexigram_api::contract::NetworkAccess;
 use rusty_s3::Credentials;
 use tokio::sync::Mutex;
@@ -11,7 +11,7 @@ use super::identity::Identity;
 use crate::source::SourceError;
 
 /// How long before their end credentials are asked for anew.
-const EARLY: Duration = Duration::from_secs(300);
+const EARLY: SignedDuration = SignedDuration::from_secs(300);
 
 /// Credentials that end.
 pub(super) struct Temporary {
@@ -26,12 +26,13 @@ pub(super) enum CredentialSource {
     /// They stand in the Secret.
     Secret(Arc<Credentials>),
     /// The pod's identity is exchanged for them, and again when they end.
-    Identity {
-        /// The identity.
-        identity: Identity,
-        /// What it gave last.
-        last: Mutex<Option<Temporary>>,
-    },
+    Identity(Box<Renewed>),
+}
+
+/// An identity, and the credentials that it gave last.
+pub(super) struct Renewed {
+    identity: Identity,
+    last: Mutex<Option<Temporary>>,
 }
 
 impl CredentialSource {
@@ -41,23 +42,23 @@ impl CredentialSource {
             return Ok(Self::Secret(Arc::new(of_secret(Path::new(directory))?)));
         }
         Ok(match Identity::of_environment(|name| env::var(name).ok(), region, access)? {
-            Some(identity) => Self::Identity { identity, last: Mutex::default() },
+            Some(identity) => Self::Identity(Box::new(Renewed { identity, last: Mutex::default() })),
             None => Self::None,
         })
     }
 
     /// Credentials that are good for a while.
     pub(super) async fn get(&self) -> Result<Option<Arc<Credentials>>, SourceError> {
-        let (identity, last) = match self {
+        let renewed = match self {
             Self::None => return Ok(None),
             Self::Secret(credentials) => return Ok(Some(Arc::clone(credentials))),
-            Self::Identity { identity, last } => (identity, last),
+            Self::Identity(renewed) => renewed,
         };
-        let mut last = last.lock().await;
+        let mut last = renewed.last.lock().await;
         if let Some(held) = last.as_ref().filter(|held| is_good(held, Timestamp::now())) {
             return Ok(Some(Arc::clone(&held.credentials)));
         }
-        let fresh = identity.exchange().await?;
+        let fresh = renewed.identity.exchange().await?;
         let credentials = Arc::clone(&fresh.credentials);
         *last = Some(fresh);
         Ok(Some(credentials))
@@ -65,7 +66,7 @@ impl CredentialSource {
 }
 
 fn is_good(held: &Temporary, now: Timestamp) -> bool {
-    held.ends.duration_since(now) > jiff::SignedDuration::try_from(EARLY).unwrap_or_default()
+    held.ends.duration_since(now) > EARLY
 }
 
 fn of_secret(directory: &Path) -> Result<Credentials, SourceError> {

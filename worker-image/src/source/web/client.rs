@@ -74,7 +74,13 @@ impl Client {
         self.request_once(method, url, configured).await
     }
 
-    async fn request_once(&self, method: &Method, own: &Url, configured: bool) -> Result<Answer, SourceError> {
+    /// The answer to a request, which is sent once.
+    pub(super) async fn request_once(
+        &self,
+        method: &Method,
+        own: &Url,
+        configured: bool,
+    ) -> Result<Answer, SourceError> {
         let mut target = own.clone();
         for hop in 0..=MAX_REDIRECTS {
             let configured = configured && hop == 0;

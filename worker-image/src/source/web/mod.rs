@@ -91,7 +91,8 @@ impl Web {
 /// A document with its version, if the server tells that without sending the document. What is wrong with the document
 /// shows when it is fetched.
 async fn look(client: &Client, name: String) -> Listed {
-    let head = async { client.request(&Method::HEAD, &parse(&name)?, false).await };
+    // once: a server that is short of time need not be asked for this
+    let head = async { client.request_once(&Method::HEAD, &parse(&name)?, false).await };
     let version = head.await.ok().and_then(|answer| answer::version(answer.response.headers()));
     Listed { name, version }
 }
