@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a connection to Postgres is protected.
+/// TLS: Disable, Require (encrypted, whose certificate the server shows is not checked) or VerifyFull (it is checked, the host's name included). As the URI's `sslmode` says where absent, and VerifyFull if that says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum TlsMode {
@@ -23,7 +23,7 @@ pub struct PostgresSettings {
     #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][a-z0-9_]*$"))]
     #[serde(default = "schema_prefix")]
     pub schema_prefix: String,
-    /// TLS: Disable, Require (encrypted, the certificate is not checked) or VerifyFull (it is checked, the host's name included). As the URI's `sslmode` says where absent, and VerifyFull if that says nothing.
+    /// How a connection is protected; the type's words are those that a schema shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_mode: Option<TlsMode>,
     /// Most connections of a run, all its workers together. Each worker needs two.

