@@ -139,11 +139,7 @@ impl Snapshot {
                 let path = if parent.is_empty() { name } else { [parent.as_slice(), b"/", &name].concat() };
                 match kind {
                     EntryKind::Tree => waiting.push((path, depth + 1, object)),
-                    kind if is_file(kind) => {
-                        if !found(Entry { path, object }) {
-                            return Ok(());
-                        }
-                    }
+                    kind if is_file(kind) && !found(Entry { path, object }) => return Ok(()),
                     _ => {}
                 }
             }

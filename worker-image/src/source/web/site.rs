@@ -4,7 +4,7 @@
 //! order. Each page is read once. A page that is not there is left out; where a server fails, the listing has an error,
 //! since nobody knows what it would have led to.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
 use futures::{FutureExt, StreamExt, stream};
 use lexigram_api::{
@@ -178,8 +178,8 @@ impl Site {
         let mut all = BTreeMap::new();
         for start in &self.starts {
             let origin = start.origin().ascii_serialization();
-            if !all.contains_key(&origin) {
-                all.insert(origin, patiently(|| robots_of(client, start).boxed()).await?);
+            if let Entry::Vacant(vacant) = all.entry(origin) {
+                vacant.insert(patiently(|| robots_of(client, start).boxed()).await?);
             }
         }
         Ok(all)
