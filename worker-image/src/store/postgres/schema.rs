@@ -87,8 +87,10 @@ const MIGRATIONS: [&str; 1] = ["
         tokens bigint NOT NULL,
         key text,                                   -- of a text of a batch: its id
         metadata json,                              -- of a text of a batch: an object
-        -- what a search by words looks at; longer ones cannot be indexed whole
-        words tsvector NOT NULL GENERATED ALWAYS AS (to_tsvector('simple', left(text, 200000))) STORED
+        -- what a search by words looks at; longer ones cannot be indexed whole. Without the signs of ASCII, since the
+        -- parser would keep host names, file names and addresses in one piece
+        words tsvector NOT NULL GENERATED ALWAYS AS
+            (to_tsvector('simple', regexp_replace(left(text, 200000), '[!-/:-@[-`{-~]+', ' ', 'g'))) STORED
     );
     CREATE INDEX chunks_by_document ON chunks (document);
     CREATE INDEX chunks_by_words ON chunks USING gin (words);
