@@ -58,6 +58,7 @@ fn measure(mock: bool, folder: &str, store: &str, model: &str) -> io::Result<()>
         embedder: if mock { Arc::new(MockEmbedder::new(model)) as Arc<dyn Embedder> } else { Arc::new(model) },
         parser_program: std::env::current_exe()?,
         patience: Duration::ZERO,
+        shard: 0,
         circuit: CircuitSettings::default(),
     };
     let (task, run) = (task(folder, store), run_by_hand());
