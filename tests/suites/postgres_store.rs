@@ -35,7 +35,7 @@ fn three_workers_fill_one_collection() {
         let job = it.until_true("rules", ConditionType::Complete).await;
         assert_eq!(counts(&job), [31, 1, 0, 0]);
         assert_eq!(condition_of(&job, ConditionType::Complete).unwrap().reason, "CompletedWithFailures");
-        assert_eq!(job.status.as_ref().unwrap().job.failures[0].item, "empty.md");
+        assert_eq!(job.status.as_ref().unwrap().job.dead_letters.as_ref().unwrap().recent[0].id, "empty.md");
         let run = it.api::<Job>().get("rules-r1").await.unwrap();
         assert_eq!(run.status.unwrap().completed_indexes.as_deref(), Some("0-2"));
         let workers = it.api::<Pod>().list(&ListParams::default().labels(WORKERS)).await.unwrap();
