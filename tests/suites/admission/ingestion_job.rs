@@ -563,6 +563,7 @@ fn kubectl_get_shows_a_line_that_ends_with_the_age() {
         let status = json!({"status": {
             "state": "Running", "progress": "37/120", "chunksCreated": 412, "documents": {"total": 120, "failed": 2},
             "collection": "handbook", "duration": "3m12s",
+            "deadLetters": {"summary": "2 retrying", "nextRetryTime": "2026-01-01T00:00:30Z"},
             "conditions": [{
                 "type": "Complete", "status": "False", "reason": "Running", "message": "", "observedGeneration": 1,
                 "lastTransitionTime": "2026-01-01T00:00:00Z",
@@ -596,8 +597,10 @@ fn kubectl_get_shows_a_line_that_ends_with_the_age() {
         ];
         assert_eq!(columns, expected);
         let cells = table["rows"][0]["cells"].as_array().unwrap();
-        let shown = json!(["handbook", "Running", "37/120", 412, 2, "handbook", "Running", "3m12s"]);
-        assert_eq!(cells[..8], shown.as_array().unwrap()[..]);
+        let shown = json!([
+            "handbook", "Running", "37/120", 412, "2 retrying", "handbook", "2026-01-01T00:00:30Z", "Running", "3m12s",
+        ]);
+        assert_eq!(cells[..9], shown.as_array().unwrap()[..]);
     });
 }
 
