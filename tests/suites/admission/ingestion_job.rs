@@ -598,7 +598,15 @@ fn kubectl_get_shows_a_line_that_ends_with_the_age() {
         assert_eq!(columns, expected);
         let cells = table["rows"][0]["cells"].as_array().unwrap();
         let shown = json!([
-            "handbook", "Running", "37/120", 412, "2 retrying", "handbook", "2026-01-01T00:00:30Z", "Running", "3m12s",
+            "handbook",
+            "Running",
+            "37/120",
+            412,
+            "2 retrying",
+            "handbook",
+            "2026-01-01T00:00:30Z",
+            "Running",
+            "3m12s",
         ]);
         assert_eq!(cells[..9], shown.as_array().unwrap()[..]);
     });

@@ -56,7 +56,7 @@ fn bytes(quantity: &str) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let parts = 10u64.checked_pow(fraction.len().try_into().ok()?)?;
     let exact = format!("{whole}{fraction}").parse::<u64>().ok()?;
-    Some(u64::try_from(u128::from(exact) * u128::from(unit) / u128::from(parts)).ok()?)
+    u64::try_from(u128::from(exact) * u128::from(unit) / u128::from(parts)).ok()
 }
 
 #[cfg(test)]
