@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(reader.take(&answer[..20]).unwrap(), b"");
         assert_eq!(reader.take(&answer[20..]).unwrap(), b"PACKx");
         assert!(reader.ended());
-        let error = PackReader::default().take(b"0015ERR not our ref\n").unwrap_err();
+        let error = PackReader::default().take(b"0014ERR not our ref\n").unwrap_err();
         assert_eq!(error.to_string(), "the server answers 'not our ref'");
     }
 }
