@@ -42,6 +42,11 @@ const HASH_DIGITS: usize = 8;
 /// Characters of an object's uid in the names of its runs in the ledger.
 const UID_CHARS: usize = 8;
 
+/// The first bytes of a text's SHA-256, in hexadecimal.
+pub(crate) fn short_hash(text: &str, bytes: usize) -> String {
+    Sha256::digest(text).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What a run is called in the ledger and in work specs, given its Job's name and its object's uid: an object that was
 /// deleted and made anew has Jobs of the same names, and must not find its runs ended already.
 #[must_use]
@@ -72,8 +77,7 @@ impl RunNumber {
             return format!("{name}{suffix}");
         }
         // dots are fine in names of objects and not in the labels and host names that pods get from a Job's name
-        let digest = Sha256::digest(name);
-        let hash: String = digest.iter().take(HASH_DIGITS / 2).map(|byte| format!("{byte:02x}")).collect();
+        let hash = short_hash(name, HASH_DIGITS / 2);
         let room = MAX_NAME - suffix.len() - HASH_DIGITS - 1;
         let head: String = name.replace('.', "-").chars().take(room).collect();
         format!("{}-{hash}{suffix}", head.trim_end_matches('-'))

@@ -5,194 +5,20 @@
 
 mod common;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{fs, sync::atomic::Ordering};
 
 use common::{
-    Workspace, count,
-    fake::{DIMENSION, FakeEmbedder},
+    batch::{Batch, texts},
     query,
 };
-use jiff::Timestamp;
 use lexigram_api::{
-    contract::{EmbedTask, ExitCode, Mode, Report, StageName, Task, WorkSpec},
-    text::{TextFormat, VectorFormat},
+    contract::{ExitCode, InputLocation, Mode, StageName},
+    text::TextFormat,
 };
-use lexigram_worker::{
-    batch::{self, Machine},
-    report::Tracker,
-    run::{CircuitSettings, Ended},
-    store::{SqliteStore, Store},
-};
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use lexigram_worker::store::{SqliteStore, Store};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-
-struct Batch {
-    workspace: Workspace,
-    embedder: Arc<FakeEmbedder>,
-    task: EmbedTask,
-}
-
-impl Batch {
-    /// Of this JSONL input, into a collection.
-    fn new(lines: &[Value]) -> Self {
-        let workspace = Workspace::new();
-        let spec = json!({
-            "contractVersion": "v1alpha1",
-            "run": "unused",
-            "task": {
-                "type": "Embed",
-                "scope": "batch/reviews",
-                "mode": { "type": "Full" },
-                "input": { "type": "File", "path": workspace.path("input.jsonl") },
-                "fields": { "idField": "id", "metadataFields": ["lang"] },
-                "deduplicate": true,
-                "embedding": { "provider": { "type": "Local", "model": "unused" } },
-                "output": { "type": "Collection", "collection": "reviews" },
-                "store": { "type": "Sqlite", "path": workspace.store(), "cache": workspace.path("cache.db") },
-            },
-        });
-        let spec: WorkSpec = serde_json::from_value(spec).unwrap();
-        let Task::Embed(task) = spec.task else { panic!("no batch") };
-        let batch = Self { workspace, embedder: FakeEmbedder::new(), task: *task };
-        batch.input(lines);
-        batch
-    }
-
-    /// The same input, into files.
-    fn files(lines: &[Value], format: VectorFormat) -> Self {
-        let mut batch = Self::new(lines);
-        let directory = batch.directory().to_str().unwrap().to_owned();
-        batch.task.output = lexigram_api::contract::OutputLocation::Files {
-            directory,
-            format,
-            owner: "EmbeddingBatch a/reviews".to_owned(),
-        };
-        batch
-    }
-
-    fn directory(&self) -> PathBuf {
-        self.workspace.path("vectors")
-    }
-
-    fn input(&self, lines: &[Value]) {
-        let lines: String = lines
-            .iter()
-            .map(|line| format!("{}\n", line.as_str().map_or_else(|| line.to_string(), str::to_owned)))
-            .collect();
-        fs::write(self.workspace.path("input.jsonl"), lines).unwrap();
-    }
-
-    async fn run_with(&self, run: &str, stop: &CancellationToken) -> Ended {
-        let machine = Machine {
-            embedder: Arc::clone(&self.embedder) as _,
-            scratch: self.workspace.path(""),
-            patience: Duration::ZERO,
-            shard: 0,
-            circuit: CircuitSettings::default(),
-        };
-        batch::embed(&machine, run, &self.task, &Tracker::new(run), stop).await
-    }
-
-    /// A run that comes to its end.
-    async fn run(&self, run: &str) -> Report {
-        let ended = self.run_with(run, &CancellationToken::new()).await;
-        assert_eq!((ended.exit, &ended.report.error), (ExitCode::Finished, &None));
-        ended.report
-    }
-
-    async fn retry(&mut self, run: &str) -> Report {
-        let due_before = Timestamp::now().checked_add(Duration::from_secs(36_000)).unwrap();
-        self.task.mode = Mode::Retry { due_before };
-        let report = self.run(run).await;
-        self.task.mode = Mode::Full;
-        report
-    }
-
-    fn count(&self, sql: &str) -> i64 {
-        count(&self.workspace.store(), sql)
-    }
-
-    /// Ids that have a vector.
-    fn keys(&self) -> Vec<String> {
-        let rows = query(
-            &self.workspace.store(),
-            "SELECT key FROM chunks JOIN vectors ON vectors.rowid = chunks.id ORDER BY CAST(key AS INTEGER), key",
-        );
-        rows.into_iter().map(|mut row| row.remove(0)).collect()
-    }
-
-    /// The ledger: name, state, weight, reason.
-    fn ledger(&self) -> Vec<String> {
-        let sql = "SELECT name, state, weight, coalesce(reason, '-') FROM documents ORDER BY first_row, id";
-        query(&self.workspace.store(), sql).into_iter().map(|row| row.join(" ")).collect()
-    }
-
-    /// Rows of all part files, by id.
-    fn parts(&self) -> Vec<(String, Value)> {
-        let mut rows: Vec<(String, Value)> = Vec::new();
-        for name in self.part_names() {
-            let path = self.directory().join(&name);
-            match name.ends_with(".jsonl") {
-                true => {
-                    let text = fs::read_to_string(path).unwrap();
-                    rows.extend(text.lines().map(|line| {
-                        let row: Value = serde_json::from_str(line).unwrap();
-                        (row["id"].as_str().unwrap().to_owned(), row)
-                    }));
-                }
-                false => rows.extend(parquet_rows(&path)),
-            }
-        }
-        rows.sort_by_key(|(id, _)| id.parse::<u64>().unwrap_or(0));
-        rows
-    }
-
-    fn part_names(&self) -> Vec<String> {
-        let names = fs::read_dir(self.directory()).unwrap();
-        let mut names: Vec<String> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        assert!(!names.iter().any(|name| name.starts_with('.')), "{names:?}");
-        names.retain(|name| name.starts_with("part-"));
-        names
-    }
-}
-
-fn parquet_rows(path: &Path) -> Vec<(String, Value)> {
-    use parquet::record::{Field, RowAccessor};
-    let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
-    let rows = reader.get_row_iter(None).unwrap();
-    rows.map(|row| {
-        let row = row.unwrap();
-        let vector: Vec<f32> = row
-            .get_list(2)
-            .unwrap()
-            .elements()
-            .iter()
-            .map(|field| match field {
-                Field::Float(number) => *number,
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        let id = row.get_string(0).unwrap().clone();
-        let mut value = json!({ "id": id, "text": row.get_string(1).unwrap(), "vector": vector });
-        if let Ok(metadata) = row.get_string(3) {
-            value["metadata"] = serde_json::from_str(metadata).unwrap();
-        }
-        (id, value)
-    })
-    .collect()
-}
-
-fn texts(numbers: std::ops::RangeInclusive<u32>) -> Vec<Value> {
-    numbers.map(|number| json!({ "id": number, "text": format!("text number {number}"), "lang": "en" })).collect()
-}
 
 #[tokio::test]
 async fn every_row_lands_once_with_id_and_metadata() {
@@ -309,7 +135,7 @@ async fn a_run_that_was_stopped_goes_on_where_it_ended() {
             token.cancel();
         }
     }));
-    let ended = batch.run_with("r1", &stop).await;
+    let ended = batch.run_with("r1", Mode::Full, &stop).await;
     assert_eq!((ended.exit, ended.report.error), (ExitCode::Interrupted, None));
     let done = ended.report.counts.items.done;
     assert!((1..5000).contains(&done), "{done}");
@@ -323,48 +149,11 @@ async fn a_run_that_was_stopped_goes_on_where_it_ended() {
     assert_eq!(batch.keys().len(), 5000);
 }
 
-#[rstest]
-#[case::collection(None)]
-#[case::json_lines(Some(VectorFormat::JsonLines))]
-#[case::parquet(Some(VectorFormat::Parquet))]
-#[tokio::test]
-async fn a_retry_embeds_what_failed_and_nothing_else(#[case] format: Option<VectorFormat>) {
-    let mut lines = texts(1..=1200);
-    lines[6] = json!({ "id": 7, "text": "poison for a while" });
-    lines[1100] = json!({ "id": 1101, "text": "more poison" });
-    let mut batch = match format {
-        None => Batch::new(&lines),
-        Some(format) => Batch::files(&lines, format),
-    };
-    let report = batch.run("r1").await;
-    assert_eq!((report.counts.items.done, report.counts.failures.retrying), (1198, 2));
-
-    let report = batch.retry("retry1").await;
-    assert_eq!((report.counts.items.total, report.counts.items.failed), (2, 2));
-    let attempts = "SELECT count(*) FROM documents WHERE attempts = 2";
-    assert_eq!(batch.count(attempts), 2);
-
-    batch.embedder.antidote.store(true, Ordering::Relaxed);
-    batch.embedder.take_embedded();
-    let report = batch.retry("retry2").await;
-    assert_eq!((report.counts.items.total, report.counts.items.done, batch.embedder.take_embedded()), (2, 2, 2));
-    assert_eq!(report.next_retry_time, None);
-    let keys = if format.is_some() { batch.parts().into_iter().map(|(key, _)| key).collect() } else { batch.keys() };
-    assert_eq!(keys, (1..=1200).map(|number| number.to_string()).collect::<Vec<_>>());
-
-    // everything is there: the next full run has nothing to do
-    let report = batch.run("r2").await;
-    assert_eq!((report.counts.items.skipped, report.counts.items.total), (1200, 1200));
-    if format.is_some() {
-        assert_eq!(batch.parts().len(), 1200);
-    }
-}
-
 #[tokio::test]
 async fn a_retry_of_a_row_that_has_changed_is_given_up() {
     let mut lines = texts(1..=3);
     lines[1] = json!({ "id": 2, "text": "poison" });
-    let mut batch = Batch::new(&lines);
+    let batch = Batch::new(&lines);
     batch.run("r1").await;
     lines[1] = json!({ "id": 2, "text": "health" });
     batch.input(&lines);
@@ -374,7 +163,7 @@ async fn a_retry_of_a_row_that_has_changed_is_given_up() {
 
 #[tokio::test]
 async fn a_provider_that_is_down_fails_ranges_and_not_rows() {
-    let mut batch = Batch::new(&texts(1..=1500));
+    let batch = Batch::new(&texts(1..=1500));
     batch.embedder.down.store(true, Ordering::Relaxed);
     let report = batch.run("r1").await;
     assert_eq!((report.counts.failures.retrying, report.counts.items.total), (1500, 1500));
@@ -386,79 +175,6 @@ async fn a_provider_that_is_down_fails_ranges_and_not_rows() {
     let report = batch.retry("retry1").await;
     assert_eq!((report.counts.items.total, report.counts.items.done), (1500, 1500));
     assert_eq!(batch.keys().len(), 1500);
-}
-
-#[rstest]
-#[case::json_lines(VectorFormat::JsonLines)]
-#[case::parquet(VectorFormat::Parquet)]
-#[tokio::test]
-async fn vectors_are_written_to_part_files(#[case] format: VectorFormat) {
-    let mut lines = texts(1..=10_500);
-    lines[2] = json!({ "id": 3, "text": null });
-    lines[3] = json!({ "id": 4, "text": "no metadata" });
-    let batch = Batch::files(&lines, format);
-    let report = batch.run("r1").await;
-    assert_eq!((report.counts.items.done, report.counts.items.failed), (10_499, 1));
-    assert_eq!(batch.part_names().len(), 2);
-    let parts = batch.parts();
-    assert_eq!(parts.len(), 10_499);
-    assert_eq!(
-        parts[0].1,
-        json!({ "id": "1", "text": "text number 1", "vector": [1.0, 13.0, 0.0, -0.5], "metadata": { "lang": "en" } })
-    );
-    assert_eq!(parts[2].1, json!({ "id": "4", "text": "no metadata", "vector": [1.0, 11.0, 0.0, -0.5] }));
-    assert_eq!(parts[0].1["vector"].as_array().unwrap().len(), DIMENSION);
-
-    batch.input(&texts(1..=20));
-    let report = batch.run("r2").await;
-    assert_eq!((report.counts.items.done, report.counts.items.deleted), (20, 10_479));
-    assert_eq!((batch.part_names().len(), batch.parts().len()), (1, 20));
-}
-
-#[tokio::test]
-async fn a_part_file_that_was_removed_is_written_again() {
-    let batch = Batch::files(&texts(1..=20), VectorFormat::JsonLines);
-    batch.run("r1").await;
-    assert_eq!(batch.run("r2").await.counts.items.skipped, 20);
-    fs::remove_file(batch.directory().join("part-00000.jsonl")).unwrap();
-    assert_eq!(batch.run("r3").await.counts.items.done, 20);
-    assert_eq!(batch.parts().len(), 20);
-}
-
-#[tokio::test]
-async fn hidden_parts_get_their_name_only_if_the_ledger_knows_them() {
-    let batch = Batch::files(&texts(1..=20), VectorFormat::JsonLines);
-    batch.run("r1").await;
-    // as a process leaves it that died between the ledger and the renaming
-    let revision = query(&batch.workspace.store(), "SELECT revision FROM documents")[0][0].clone();
-    fs::rename(batch.directory().join("part-00000.jsonl"), batch.directory().join(format!(".{revision}"))).unwrap();
-    fs::write(batch.directory().join(".part-00001.jsonl#1-1"), "{}").unwrap();
-    assert_eq!(batch.run("r2").await.counts.items.skipped, 20);
-    assert_eq!((batch.part_names(), batch.parts().len()), (vec!["part-00000.jsonl".to_owned()], 20));
-}
-
-#[tokio::test]
-async fn a_directory_that_is_another_s_is_left_alone() {
-    let mut batch = Batch::files(&texts(1..=3), VectorFormat::JsonLines);
-    batch.run("r1").await;
-    if let lexigram_api::contract::OutputLocation::Files { owner, .. } = &mut batch.task.output {
-        "EmbeddingBatch a/other".clone_into(owner);
-    }
-    let refused = |ended: Ended| {
-        let error = ended.report.error.unwrap();
-        assert_eq!((ended.exit, error.reason.as_str()), (ExitCode::Configuration, "OutputTaken"));
-        assert!(error.message.starts_with("spec.output.files.path: the directory "), "{}", error.message);
-        error.message
-    };
-    let message = refused(batch.run_with("r2", &CancellationToken::new()).await);
-    assert!(message.contains("holds the output of EmbeddingBatch a/reviews"), "{message}");
-
-    let batch = Batch::files(&texts(1..=3), VectorFormat::JsonLines);
-    fs::create_dir(batch.directory()).unwrap();
-    fs::write(batch.directory().join("theirs.txt"), "theirs").unwrap();
-    let message = refused(batch.run_with("r1", &CancellationToken::new()).await);
-    assert!(message.contains("'theirs.txt'"), "{message}");
-    assert!(!batch.workspace.store().exists());
 }
 
 #[tokio::test]
@@ -486,7 +202,7 @@ async fn texts_of_the_spec_itself_are_rows() {
     let mut batch = Batch::new(&[]);
     let texts =
         json!([{ "text": "first" }, { "id": "b", "text": "second", "metadata": { "k": "v" } }, { "text": " " }]);
-    batch.task.input = lexigram_api::contract::InputLocation::Inline { texts: serde_json::from_value(texts).unwrap() };
+    batch.task.input = InputLocation::Inline { texts: serde_json::from_value(texts).unwrap() };
     let report = batch.run("r1").await;
     assert_eq!((report.counts.items.done, report.counts.items.failed), (2, 1));
     assert_eq!(report.recent_failures[0].item, "row 3");
@@ -512,9 +228,9 @@ async fn an_input_that_cannot_be_read_ends_the_run(
     #[case] reason: &str,
 ) {
     let mut batch = Batch::new(&[]);
-    batch.task.input = lexigram_api::contract::InputLocation::File { path: path.to_owned() };
+    batch.task.input = InputLocation::File { path: path.to_owned() };
     batch.task.format = format;
-    let ended = batch.run_with("r1", &CancellationToken::new()).await;
+    let ended = batch.run_with("r1", Mode::Full, &CancellationToken::new()).await;
     assert_eq!((ended.exit, ended.report.error.unwrap().reason.as_str()), (ExitCode::Configuration, reason));
     assert!(!batch.workspace.store().exists());
 }
@@ -526,7 +242,7 @@ async fn a_collection_of_another_model_is_refused() {
     let connection = rusqlite::Connection::open(batch.workspace.store()).unwrap();
     connection.execute("UPDATE meta SET value = 'other@1' WHERE key = 'model'", []).unwrap();
     drop(connection);
-    let ended = batch.run_with("r2", &CancellationToken::new()).await;
+    let ended = batch.run_with("r2", Mode::Full, &CancellationToken::new()).await;
     let error = ended.report.error.unwrap();
     assert_eq!((ended.exit, error.reason.as_str()), (ExitCode::Configuration, "ModelMismatch"));
     assert!(error.message.contains("other@1") && error.message.contains("fake@1"), "{}", error.message);

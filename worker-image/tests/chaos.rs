@@ -9,17 +9,11 @@
 mod common;
 mod provider_common;
 
-use std::{
-    fs,
-    os::unix::process::ExitStatusExt,
-    path::PathBuf,
-    process::{Command, Stdio},
-    time::Instant,
-};
+use std::{fs, path::PathBuf, process::Command, time::Instant};
 
 use common::{
     Workspace,
-    chaos::{DOCUMENTS, Random, complete, setting, spec, write},
+    chaos::{DOCUMENTS, Random, complete, kill_some, setting, spec, write},
     contents, count, query, run,
 };
 use lexigram_fault_provider::Script;
@@ -55,17 +49,7 @@ async fn a_worker_that_is_killed_again_and_again_ends_where_it_should() {
         complete(&spared, &spec(&spared, &provider, round));
         let half = started.elapsed() / 2;
         let spec = spec(&killed, &provider, round);
-        // a few moments a round; each pod goes on where the one before was killed
-        for _ in 0..4 {
-            let moment = random.moment(half);
-            let mut child = killed.pod(&spec).stderr(Stdio::null()).spawn().unwrap();
-            tokio::time::sleep(moment).await;
-            child.kill().unwrap();
-            match child.wait().unwrap().signal() {
-                Some(9) => done += 1,
-                other => assert_eq!(other, None),
-            }
-        }
+        done += kill_some(&killed, &spec, &mut random, half).await;
         complete(&killed, &spec);
         assert_eq!(state(&killed), state(&spared), "seed {seed}, round {round}, after {done} kills");
     }

@@ -10,14 +10,13 @@ mod common;
 mod provider_common;
 
 use std::{
-    os::unix::process::ExitStatusExt,
     process::Stdio,
     time::{Duration, Instant},
 };
 
 use common::{
     Workspace,
-    chaos::{DOCUMENTS, Random, complete, setting, spec, write},
+    chaos::{DOCUMENTS, Random, complete, kill_some, setting, spec, write},
     postgres::Database,
     proxy::Proxy,
 };
@@ -56,16 +55,7 @@ async fn a_worker_that_is_killed_again_and_again_ends_where_it_should() {
         complete(&workspace, &on(&spared, spec.clone()));
         let half = started.elapsed() / 2;
         let spec = on(&killed, spec);
-        // a few moments a round; each pod goes on where the one before was killed
-        for _ in 0..4 {
-            let mut child = workspace.pod(&spec).stderr(Stdio::null()).spawn().unwrap();
-            tokio::time::sleep(random.moment(half)).await;
-            child.kill().unwrap();
-            match child.wait().unwrap().signal() {
-                Some(9) => done += 1,
-                other => assert_eq!(other, None),
-            }
-        }
+        done += kill_some(&workspace, &spec, &mut random, half).await;
         complete(&workspace, &spec);
         assert_eq!(state(&killed).await, state(&spared).await, "seed {seed}, round {round}, after {done} kills");
     }

@@ -7,43 +7,12 @@ mod common;
 
 use std::{collections::BTreeSet, fs};
 
-use common::{git::GitServer, job::Job, query};
-use lexigram_api::{
-    contract::{Counts, ExitCode, Mode, SourceLocation},
-    document::SyncMode,
+use common::{
+    arrivals::{failure, mirror, names, run, searchable},
+    git::GitServer,
 };
+use lexigram_api::contract::{ExitCode, SourceLocation};
 use rstest::rstest;
-
-/// A job over that source.
-fn job(source: SourceLocation) -> Job {
-    let mut job = Job::new();
-    job.task.source = source;
-    job.task.sync = SyncMode::Mirror;
-    job
-}
-
-/// What a full run that succeeds has come to.
-async fn run(job: &Job, run: &str) -> Counts {
-    let ended = job.run_of_task(run, Mode::Full).await;
-    assert_eq!((ended.exit, ended.report.error), (ExitCode::Finished, None));
-    ended.report.counts
-}
-
-/// What a run that fails as a whole says.
-async fn failure(job: &Job) -> (ExitCode, String) {
-    let ended = job.run_of_task("r1", Mode::Full).await;
-    (ended.exit, ended.report.error.unwrap().message)
-}
-
-/// Names of documents that have chunks.
-fn searchable(job: &Job) -> BTreeSet<String> {
-    let sql = "SELECT DISTINCT name FROM documents JOIN chunks ON chunks.document = documents.id";
-    query(&job.workspace.store(), sql).into_iter().map(|row| row[0].clone()).collect()
-}
-
-fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
-    names.map(str::to_owned).into()
-}
 
 #[rstest]
 #[case::server_that_leaves_out(true)]
@@ -55,7 +24,7 @@ async fn files_arrive_and_only_changed_ones_again(#[case] filter: bool) {
     server.write("docs/a.md", "# A\n\nfirst");
     server.write("docs/deep/b.txt", "b");
     server.commit();
-    let job = job(server.source("main", ""));
+    let job = mirror(server.source("main", ""));
     assert_eq!(run(&job, "r1").await.items.done, 3);
     assert_eq!(searchable(&job), names(["readme.md", "docs/a.md", "docs/deep/b.txt"]));
 
@@ -85,7 +54,7 @@ async fn many_files_come_in_one_pack() {
     (0..200).for_each(|number| server.write(&format!("{number}.txt"), format!("text {number}")));
     server.write("large.txt", "large ".repeat(1000));
     server.commit();
-    let mut job = job(server.source("HEAD", ""));
+    let mut job = mirror(server.source("HEAD", ""));
     job.task.parsing.max_document_bytes = 1000;
     let items = run(&job, "r1").await.items;
     assert_eq!((items.done, items.failed), (200, 1));
@@ -105,11 +74,11 @@ async fn a_folder_of_a_tag_or_of_a_commit_is_taken() {
     server.write("docs/c.txt", "newer");
     server.commit();
     for reference in ["v1", "refs/tags/v1", &first] {
-        let job = job(server.source(reference, "docs/"));
+        let job = mirror(server.source(reference, "docs/"));
         run(&job, "r1").await;
         assert_eq!(searchable(&job), names(["docs/a.txt"]), "{reference}");
     }
-    let single = job(server.source("main", "docs/c.txt"));
+    let single = mirror(server.source("main", "docs/c.txt"));
     run(&single, "r1").await;
     assert_eq!(searchable(&single), names(["docs/c.txt"]));
 }
@@ -127,7 +96,7 @@ async fn what_is_no_file_of_the_repository_is_left_out_or_refused() {
     server.run(&["add", "--all"]);
     server.run(&["update-index", "--add", "--cacheinfo", "160000,0123456789012345678901234567890123456789,module"]);
     server.commit_index();
-    let job = job(server.source("main", ""));
+    let job = mirror(server.source("main", ""));
     let items = run(&job, "r1").await.items;
     assert_eq!((items.done, items.failed), (2, 1));
     assert_eq!(searchable(&job), names(["a.txt", "not-utf8-%FF 100%25.txt"]));
@@ -140,7 +109,7 @@ async fn a_private_repository_needs_its_credentials() {
     server.write("a.txt", "a");
     server.commit();
     server.require("Basic Z2l0OnQwa2Vu"); // git:t0ken
-    let mut job = job(server.source("main", ""));
+    let mut job = mirror(server.source("main", ""));
     let (exit, message) = failure(&job).await;
     assert_eq!(exit, ExitCode::Authentication);
     assert!(message.contains("check spec.source.git.credentialsSecretRef"), "{message}");
@@ -159,7 +128,7 @@ async fn what_is_not_there_is_a_wrong_setting(#[case] reference: &str, #[case] p
     let server = GitServer::start(true).await;
     server.write("a.txt", "a");
     server.commit();
-    let job = job(server.source(reference, path));
+    let job = mirror(server.source(reference, path));
     assert_eq!(failure(&job).await, (ExitCode::Configuration, expected.to_owned()));
 }
 
@@ -168,7 +137,7 @@ async fn a_repository_that_is_not_there_or_local_is_refused() {
     let server = GitServer::start(true).await;
     server.write("a.txt", "a");
     server.commit();
-    let mut job = job(server.source("main", ""));
+    let mut job = mirror(server.source("main", ""));
     let SourceLocation::Git { settings, access, .. } = &mut job.task.source else { unreachable!() };
     access.allow_local_addresses = false;
     let url = std::mem::replace(&mut settings.url, "http://169.254.169.254/docs.git".to_owned());

@@ -13,39 +13,17 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use common::{job::Job, query, s3::S3Server};
+use common::{
+    arrivals::{job, names, run, searchable},
+    s3::S3Server,
+};
 use futures::StreamExt;
 use lexigram_api::{
-    contract::{Counts, ExitCode, Mode, NetworkAccess, SourceLocation},
+    contract::{ExitCode, Mode, NetworkAccess, SourceLocation},
     document::SyncMode,
 };
 use lexigram_worker::source;
 use serde_json::json;
-
-/// A job over that source.
-fn job(source: SourceLocation, sync: SyncMode) -> Job {
-    let mut job = Job::new();
-    job.task.source = source;
-    job.task.sync = sync;
-    job
-}
-
-/// What a full run that succeeds has come to.
-async fn run(job: &Job, run: &str) -> Counts {
-    let ended = job.run_of_task(run, Mode::Full).await;
-    assert_eq!((ended.exit, ended.report.error), (ExitCode::Finished, None));
-    ended.report.counts
-}
-
-/// Names of documents that have chunks.
-fn searchable(job: &Job) -> BTreeSet<String> {
-    let sql = "SELECT DISTINCT name FROM documents JOIN chunks ON chunks.document = documents.id";
-    query(&job.workspace.store(), sql).into_iter().map(|row| row[0].clone()).collect()
-}
-
-fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
-    names.map(str::to_owned).into()
-}
 
 #[tokio::test]
 async fn every_object_below_the_prefix_arrives_whatever_its_key() {

@@ -7,12 +7,15 @@ mod common;
 
 use std::io::Write;
 
-use common::{job::Job, query, web::WebServer};
+use common::{
+    arrivals::{self, mirror, run},
+    job::Job,
+    web::WebServer,
+};
 use flate2::{Compression, write::GzEncoder};
 use futures::StreamExt;
 use lexigram_api::{
-    contract::{Counts, ExitCode, Mode, SourceLocation},
-    document::SyncMode,
+    contract::{ExitCode, Mode, SourceLocation},
     source::{Crawl, Follow},
 };
 use lexigram_worker::source;
@@ -25,25 +28,9 @@ fn links(link_depth: i32) -> Option<Crawl> {
     Some(Crawl { follow: Follow::Links, link_depth, max_documents: 100 })
 }
 
-/// A job over that source.
-fn job(source: SourceLocation) -> Job {
-    let mut job = Job::new();
-    job.task.source = source;
-    job.task.sync = SyncMode::Mirror;
-    job
-}
-
-/// What a full run that succeeds has come to.
-async fn run(job: &Job, run: &str) -> Counts {
-    let ended = job.run_of_task(run, Mode::Full).await;
-    assert_eq!((ended.exit, ended.report.error), (ExitCode::Finished, None));
-    ended.report.counts
-}
-
 /// Paths of documents that have chunks.
 fn searchable(job: &Job, server: &WebServer) -> Vec<String> {
-    let sql = "SELECT DISTINCT name FROM documents JOIN chunks ON chunks.document = documents.id ORDER BY name";
-    server.paths(query(&job.workspace.store(), sql).into_iter().map(|row| row[0].clone()))
+    server.paths(arrivals::searchable(job))
 }
 
 /// Paths in the order in which they are listed.
@@ -87,7 +74,7 @@ async fn site_with_sitemaps() -> WebServer {
 #[tokio::test]
 async fn what_sitemaps_list_arrives_and_nothing_else() {
     let server = site_with_sitemaps().await;
-    let job = job(server.source(&["/sitemap.xml"], sitemap()));
+    let job = mirror(server.source(&["/sitemap.xml"], sitemap()));
     assert_eq!(run(&job, "r1").await.items.done, 3);
     assert_eq!(searchable(&job, &server), ["/a.html", "/b.html", "/c.txt"]);
     let log = server.take_log();
@@ -97,7 +84,7 @@ async fn what_sitemaps_list_arrives_and_nothing_else() {
 #[tokio::test]
 async fn pages_of_a_sitemap_that_did_not_change_are_not_downloaded_again() {
     let server = site_with_sitemaps().await;
-    let job = job(server.source(&["/sitemap.xml"], sitemap()));
+    let job = mirror(server.source(&["/sitemap.xml"], sitemap()));
     run(&job, "r1").await;
     server.take_log();
     assert_eq!(run(&job, "r2").await.items.skipped, 3);
@@ -114,7 +101,7 @@ async fn pages_of_a_sitemap_that_did_not_change_are_not_downloaded_again() {
 #[tokio::test]
 async fn a_sitemap_that_is_not_there_or_none_removes_nothing_and_says_so() {
     let server = site_with_sitemaps().await;
-    let job = job(server.source(&["/sitemap.xml"], sitemap()));
+    let job = mirror(server.source(&["/sitemap.xml"], sitemap()));
     run(&job, "r1").await;
     server.file("/maps/2.xml.gz", "<html>moved</html>");
     let ended = job.run_of_task("r2", Mode::Full).await;
@@ -160,7 +147,7 @@ async fn site_with_links() -> WebServer {
 #[tokio::test]
 async fn links_are_followed_within_the_folder_level_by_level_each_page_once() {
     let server = site_with_links().await;
-    let mut job = job(server.source(&["/docs/index.html"], links(2)));
+    let mut job = mirror(server.source(&["/docs/index.html"], links(2)));
     job.task.exclude = vec!["**/log/**".to_owned()];
     let expected = ["/docs/index.html", "/docs/one.html", "/docs/five.html", "/docs/sub/three.html", "/docs/paper.txt"];
     assert_eq!(listed(&job, &server).await, expected);
@@ -179,17 +166,17 @@ async fn links_are_followed_within_the_folder_level_by_level_each_page_once() {
 #[tokio::test]
 async fn the_depth_ends_the_way() {
     let server = site_with_links().await;
-    let shallow = job(server.source(&["/docs/index.html"], links(1)));
+    let shallow = mirror(server.source(&["/docs/index.html"], links(1)));
     let pages = listed(&shallow, &server).await;
     assert_eq!(pages, ["/docs/index.html", "/docs/one.html", "/docs/log/noise.html"]);
-    let deep = job(server.source(&["/docs/index.html"], links(3)));
+    let deep = mirror(server.source(&["/docs/index.html"], links(3)));
     assert!(listed(&deep, &server).await.contains(&"/docs/sub/six.html".to_owned()));
 }
 
 #[tokio::test]
 async fn include_takes_documents_and_not_the_way_to_them() {
     let server = site_with_links().await;
-    let mut job = job(server.source(&["/docs/index.html"], links(2)));
+    let mut job = mirror(server.source(&["/docs/index.html"], links(2)));
     job.task.include = vec!["**/*.txt".to_owned()];
     assert_eq!(listed(&job, &server).await, ["/docs/paper.txt"]);
 }
@@ -197,7 +184,7 @@ async fn include_takes_documents_and_not_the_way_to_them() {
 #[tokio::test]
 async fn a_site_with_more_pages_than_asked_for_is_ingested_so_far_and_the_run_says_so() {
     let server = site_with_links().await;
-    let mut job = job(server.source(&["/docs/index.html"], links(3)));
+    let mut job = mirror(server.source(&["/docs/index.html"], links(3)));
     run(&job, "r1").await;
     let before = searchable(&job, &server);
     let SourceLocation::Http { crawl: Some(crawl), .. } = &mut job.task.source else { unreachable!() };
@@ -216,7 +203,7 @@ async fn a_site_with_more_pages_than_asked_for_is_ingested_so_far_and_the_run_sa
 #[tokio::test]
 async fn a_page_that_fails_removes_nothing_and_a_page_that_is_gone_goes() {
     let server = site_with_links().await;
-    let job = job(server.source(&["/docs/index.html"], links(3)));
+    let job = mirror(server.source(&["/docs/index.html"], links(3)));
     run(&job, "r1").await;
     let before = searchable(&job, &server);
     // what it leads to cannot be found any more
@@ -232,7 +219,7 @@ async fn a_page_that_fails_removes_nothing_and_a_page_that_is_gone_goes() {
 async fn a_site_whose_robots_file_cannot_be_read_is_not_crawled() {
     let server = site_with_links().await;
     server.fail("/robots.txt", 503);
-    let ended = job(server.source(&["/docs/index.html"], links(1))).run_of_task("r1", Mode::Full).await;
+    let ended = mirror(server.source(&["/docs/index.html"], links(1))).run_of_task("r1", Mode::Full).await;
     assert_eq!((ended.exit, ended.report.error.unwrap().reason.as_str()), (ExitCode::Retryable, "SourceServerError"));
     assert!(server.take_log().iter().all(|line| line == "GET /robots.txt"));
 }
@@ -242,7 +229,7 @@ async fn single_documents_that_did_not_change_are_not_downloaded_again() {
     let server = WebServer::start().await;
     server.file("/a.txt", "one");
     server.file("/b.txt", "two");
-    let job = job(server.source(&["/a.txt", "/b.txt"], None));
+    let job = mirror(server.source(&["/a.txt", "/b.txt"], None));
     assert_eq!(run(&job, "r1").await.items.done, 2);
     server.take_log();
     server.file("/b.txt", "changed");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use lexigram_api::contract::{Counts, FailureCounts, ItemCounts, ItemFailure, Progress, RECENT_FAILURES, Report};
+use lexigram_api::contract::{Counts, ItemFailure, Progress, RECENT_FAILURES, Report};
 
 use super::{
     outcome::Cause,
@@ -48,7 +48,7 @@ fn report(parts: &[&Report]) -> Option<Report> {
     let (first, others) = parts.split_first()?;
     let mut whole = (*first).clone();
     for part in others {
-        whole.counts = sum(&whole.counts, &part.counts);
+        whole.counts += &part.counts;
         whole.error = whole.error.or_else(|| part.error.clone());
         whole.circuit = whole.circuit.or_else(|| part.circuit.clone());
         whole.next_retry_time = earliest(whole.next_retry_time, part.next_retry_time);
@@ -63,8 +63,10 @@ fn report(parts: &[&Report]) -> Option<Report> {
 #[must_use]
 pub fn progress(running: Vec<Option<Progress>>, ended: &[&Report]) -> Option<Progress> {
     let running = running.into_iter().collect::<Option<Vec<_>>>()?;
-    let counts = running.iter().map(|part| &part.counts).chain(ended.iter().map(|report| &report.counts));
-    let counts = counts.fold(Counts::default(), |whole, part| sum(&whole, part));
+    let mut counts = Counts::default();
+    for part in running.iter().map(|part| &part.counts).chain(ended.iter().map(|report| &report.counts)) {
+        counts += part;
+    }
     let failures = running.iter().flat_map(|part| &part.recent_failures);
     let recent_failures = newest(failures.chain(ended.iter().flat_map(|report| &report.recent_failures)));
     let started = running.iter().map(|part| part.started).min()?;
@@ -72,29 +74,6 @@ pub fn progress(running: Vec<Option<Progress>>, ended: &[&Report]) -> Option<Pro
     let circuit = running.iter().find_map(|part| part.circuit.clone());
     let newest = running.into_iter().max_by_key(|part| part.heartbeat)?;
     Some(Progress { counts, recent_failures, started, rate_limited_until: limited, circuit, ..newest })
-}
-
-fn sum(one: &Counts, other: &Counts) -> Counts {
-    let (a, b) = (&one.items, &other.items);
-    let (f, g) = (&one.failures, &other.failures);
-    Counts {
-        items: ItemCounts {
-            total: a.total + b.total,
-            done: a.done + b.done,
-            skipped: a.skipped + b.skipped,
-            failed: a.failed + b.failed,
-            deleted: a.deleted + b.deleted,
-        },
-        failures: FailureCounts {
-            retrying: f.retrying + g.retrying,
-            archived: f.archived + g.archived,
-            notified: f.notified + g.notified,
-        },
-        chunks: one.chunks + other.chunks,
-        tokens: one.tokens + other.tokens,
-        bytes: one.bytes + other.bytes,
-        cached: one.cached + other.cached,
-    }
 }
 
 fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
@@ -124,7 +103,7 @@ pub fn by_index<T: Clone>(things: &[T], index: impl Fn(&T) -> Option<usize>, par
 mod tests {
     use std::sync::Arc;
 
-    use lexigram_api::contract::CONTRACT_VERSION;
+    use lexigram_api::contract::{CONTRACT_VERSION, FailureCounts, ItemCounts};
     use rstest::rstest;
     use serde_json::{Value, json};
 

@@ -24,7 +24,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::Kind;
+use super::{Kind, Outcome, reconcile_durations};
 use crate::queue::Key;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
@@ -32,12 +32,6 @@ struct DeadLetterLabels {
     kind: &'static str,
     category: &'static str,
     action: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
-    kind: &'static str,
-    outcome: &'static str,
 }
 
 /// What one object has told.
@@ -64,7 +58,6 @@ impl DeadLetterMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         // a minute behind is late, an hour is a day to remember
         let lags: fn() -> Histogram = || Histogram::new(exponential_buckets(0.25, 2.0, 15));
-        let durations: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 2.0, 13));
         let metrics = Self {
             parts: Mutex::default(),
             dead_letters: Family::default(),
@@ -72,7 +65,7 @@ impl DeadLetterMetrics {
             started: Family::default(),
             retried: Family::default(),
             sweep_lag: Family::new_with_constructor(lags),
-            sweep_duration: Family::new_with_constructor(durations),
+            sweep_duration: Family::new_with_constructor(reconcile_durations),
             notifications: Family::default(),
         };
         registry.register(

@@ -66,15 +66,13 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        // 1 ms to 4 s: a reconcile that asks a silent worker takes a second
-        let durations: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 2.0, 13));
         let mut registry = Registry::with_prefix("lexigram");
         let dead_letters = DeadLetterMetrics::register(&mut registry);
         let metrics = Self {
             registry: Mutex::new(registry),
             dead_letters,
             reconciles: Family::default(),
-            durations: Family::new_with_constructor(durations),
+            durations: Family::new_with_constructor(reconcile_durations),
             errors: Family::default(),
             queue: Family::default(),
             config_valid: Gauge::default(),
@@ -96,6 +94,11 @@ impl Default for Metrics {
         }
         metrics
     }
+}
+
+/// 1 ms to 4 s: a reconcile that asks a silent worker takes a second.
+fn reconcile_durations() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 13))
 }
 
 impl Metrics {

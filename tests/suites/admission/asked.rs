@@ -26,3 +26,28 @@ pub async fn change<K: Job>(it: &Sandbox, name: &str, spec: Value) -> Result<K, 
     let patch = Patch::Merge(json!({"spec": spec}));
     it.api().patch(name, &parameters, &patch).await.map_err(|error| error.to_string())
 }
+
+/// Checks that each of these specs is accepted.
+///
+/// # Panics
+/// If one is not.
+pub async fn accepted<K: Job>(it: &Sandbox, cases: impl IntoIterator<Item = (&str, Value)>) {
+    for (name, spec) in cases {
+        if let Err(error) = create::<K>(it, "good", spec).await {
+            panic!("{name}: {error}");
+        }
+    }
+}
+
+/// Checks that each of these specs is refused, with a message that has all of its fragments.
+///
+/// # Panics
+/// If one is not.
+pub async fn refused<K: Job>(it: &Sandbox, cases: Vec<(&str, Value, &[&str])>) {
+    for (name, spec, fragments) in cases {
+        let Err(message) = create::<K>(it, "bad", spec).await else { panic!("{name}: accepted") };
+        for fragment in fragments {
+            assert!(message.contains(fragment), "{name}: '{fragment}' is not in: {message}");
+        }
+    }
+}

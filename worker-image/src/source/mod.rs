@@ -8,10 +8,16 @@ mod inline;
 mod names;
 mod patience;
 mod s3;
+mod secret;
 mod web;
 
-use futures::{future::BoxFuture, stream::BoxStream};
+use futures::{
+    Stream,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
 use lexigram_api::contract::{IngestTask, SourceLocation};
+use tokio::sync::mpsc::Receiver;
 
 pub use error::SourceError;
 
@@ -70,4 +76,9 @@ pub fn open(task: &IngestTask) -> Result<Box<dyn Source>, SourceError> {
         }
         SourceLocation::Inline { documents } => Box::new(Inline::new(documents.clone(), filter)),
     })
+}
+
+/// What a channel brings, until nobody sends any more.
+fn received<T>(receiver: Receiver<T>) -> impl Stream<Item = T> {
+    stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|item| (item, receiver)) })
 }

@@ -6,7 +6,7 @@ use lexigram_api::{
     failure::{FailureAction, FailureCategory},
 };
 
-use super::{LedgerRow, StoreFuture, printable};
+use super::{LedgerRow, RunKey, StoreFuture, printable};
 
 /// How a report marks the end of a name that it has cut.
 const CUT: char = '…';
@@ -23,6 +23,19 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// What a run of that source was told to take: of what had failed by then.
+    pub(super) fn of_run(run: &RunKey, selection: &Selection, failed_before: Timestamp) -> Self {
+        Self { scope: Some(run.scope.clone()), selection: selection.clone(), failed_before: Some(failed_before) }
+    }
+
+    /// Whether a row of the ledger is one of these, its source aside.
+    pub(super) fn takes_row(&self, row: &LedgerRow) -> bool {
+        let in_time = |time| self.failed_before.is_none_or(|latest| time <= latest);
+        row.failure
+            .as_ref()
+            .is_some_and(|failure| in_time(failure.last_failure_time) && self.takes(&row.document, failure.category))
+    }
+
     /// Whether the selection takes an item of that name and category.
     #[must_use]
     pub fn takes(&self, name: &str, category: FailureCategory) -> bool {

@@ -4,6 +4,7 @@
 //! die between any two of them: new chunks, then the ledger row, then the removal of old chunks.
 
 mod cache;
+mod columns;
 mod dead_letters;
 mod error;
 mod fusion;

@@ -1,6 +1,6 @@
 //! Documents that change from round to round, and moments that nobody has chosen.
 
-use std::{fs, time::Duration};
+use std::{fs, os::unix::process::ExitStatusExt, process::Stdio, time::Duration};
 
 use lexigram_fault_provider::FaultProvider;
 use serde_json::{Value, json};
@@ -64,4 +64,20 @@ pub fn spec(workspace: &Workspace, provider: &FaultProvider, round: u64) -> Valu
 pub fn complete(workspace: &Workspace, spec: &Value) {
     let (code, _, log) = run(&mut workspace.pod(spec));
     assert_eq!(code, 0, "{log}");
+}
+
+/// Kills pods of a run at a few moments before `bound`; each goes on where the one before was killed. Returns how many
+/// had not ended by themselves.
+pub async fn kill_some(workspace: &Workspace, spec: &Value, random: &mut Random, bound: Duration) -> u64 {
+    let mut killed = 0;
+    for _ in 0..4 {
+        let mut child = workspace.pod(spec).stderr(Stdio::null()).spawn().unwrap();
+        tokio::time::sleep(random.moment(bound)).await;
+        child.kill().unwrap();
+        match child.wait().unwrap().signal() {
+            Some(9) => killed += 1,
+            other => assert_eq!(other, None),
+        }
+    }
+    killed
 }

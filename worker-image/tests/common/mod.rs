@@ -3,6 +3,8 @@
 // each test binary uses a part of this
 #![allow(dead_code)]
 
+pub mod arrivals;
+pub mod batch;
 pub mod chaos;
 pub mod fake;
 pub mod git;

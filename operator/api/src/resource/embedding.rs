@@ -148,6 +148,6 @@ pub struct ConfigMapKeyReference {
     pub key: String,
 }
 
-fn default_ca_key() -> String {
+pub(super) fn default_ca_key() -> String {
     "ca.crt".to_owned()
 }

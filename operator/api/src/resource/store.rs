@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::embedding::ConfigMapKeyReference;
+use super::embedding::{ConfigMapKeyReference, default_ca_key};
 use crate::postgres::PostgresSettings;
 
 /// Where vectors and the ledger are kept: exactly one of `embedded` and `postgres`.
@@ -80,8 +80,4 @@ pub struct CaSecretReference {
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     #[serde(default = "default_ca_key")]
     pub key: String,
-}
-
-fn default_ca_key() -> String {
-    "ca.crt".to_owned()
 }

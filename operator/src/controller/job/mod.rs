@@ -119,7 +119,7 @@ pub(super) async fn run<K: JobKind>(shared: Shared, shutdown: CancellationToken)
 async fn reconcile<K: JobKind>(job: Arc<K>, context: Arc<Context<K>>) -> Result<Action, ControllerError> {
     context.seed_queue().await;
     let begun = Instant::now();
-    let result = pass(job.as_ref(), &context, begun, now()).await;
+    let result = pass(job.as_ref(), &context, begun, status::to_second(Timestamp::now())).await;
     context.shared.metrics.reconciled(K::KIND, begun.elapsed(), result.is_ok());
     match result {
         Err(error) if error.is_conflict() => Ok(Action::requeue(Duration::from_secs(1))),
@@ -237,12 +237,6 @@ fn next<K: JobKind>(job: &K, plan: &Plan, config: &AiWorkers, now: Timestamp) ->
         | Plan::Queued { .. }
         | Plan::AwaitingAdmission => None,
     }
-}
-
-fn now() -> Timestamp {
-    let now = Timestamp::now();
-    // times are kept to the second, as the API server does
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 /// Logs and counts what came of a reconcile.

@@ -5,9 +5,11 @@ use std::fmt;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 use kube::{Api, Client};
 use lexigram_api::resource::JobOptions;
-use sha2::{Digest, Sha256};
 
-use crate::controller::{ControllerError, apply};
+use crate::{
+    controller::{ControllerError, apply},
+    names::short_hash,
+};
 
 /// Something that a spec names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +128,5 @@ pub(super) async fn version(
 /// All versions as one short word.
 #[must_use]
 pub fn digest(versions: &[String]) -> String {
-    let hash = Sha256::digest(versions.join(","));
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    short_hash(&versions.join(","), 8)
 }

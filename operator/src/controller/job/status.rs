@@ -202,7 +202,7 @@ fn estimate(progress: &Progress) -> Option<Timestamp> {
 }
 
 /// Times are kept to the second, as the API server does.
-fn to_second(time: Timestamp) -> Timestamp {
+pub(super) fn to_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 

@@ -13,11 +13,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use futures::{
-    FutureExt, StreamExt,
-    future::BoxFuture,
-    stream::{self, BoxStream},
-};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use gix_hash::ObjectId;
 use lexigram_api::{contract::NetworkAccess, source::GitSettings};
 use rustix::fs::statvfs;
@@ -31,6 +27,7 @@ use super::{
     Fetched, Listed, Source, SourceError,
     names::{NameFilter, escaped, unescaped},
     patience::patiently,
+    received,
 };
 use server::{Repository, Server, setting};
 use snapshot::{Snapshot, only_file};
@@ -108,8 +105,7 @@ impl Git {
         if !self.server.fetch(repository, &commit, true, filter, (&pack, limit)).await? {
             return Ok(None);
         }
-        let opened = spawn_blocking(move || Snapshot::open(folder, name, &commit, files)).await;
-        opened.map_err(|error| SourceError::Connection(format!("a pack broke its reader: {error}")))?.map(Some)
+        reading(move || Snapshot::open(folder, name, &commit, files)).await.map(Some)
     }
 
     /// The content of an object.
@@ -125,10 +121,7 @@ impl Git {
             here = self.whole.get_or_try_init(whole).await?.clone();
         }
         if let Some(snapshot) = here {
-            let found = spawn_blocking(move || snapshot.file(&id)).await;
-            let found =
-                found.map_err(|error| SourceError::Connection(format!("a pack broke its reader: {error}")))??;
-            return match found {
+            return match reading(move || snapshot.file(&id)).await? {
                 Some(content) if u64::try_from(content.len()).unwrap_or(u64::MAX) <= limit => Ok(content),
                 // larger ones were left out of the pack
                 _ => Err(SourceError::TooLarge { limit }),
@@ -169,7 +162,7 @@ impl Source for Git {
                     });
                 }
             }
-            stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|listed| (listed, receiver)) })
+            received(receiver)
         };
         walk.flatten_stream().boxed()
     }
@@ -195,6 +188,14 @@ impl Source for Git {
         }
         .boxed()
     }
+}
+
+/// Reads a pack where that holds up nobody.
+async fn reading<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
+    let broken = |error| SourceError::Connection(format!("a pack broke its reader: {error}"));
+    spawn_blocking(read).await.map_err(broken)?
 }
 
 fn temporary_folder() -> Result<TempDir, SourceError> {

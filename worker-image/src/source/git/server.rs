@@ -1,11 +1,6 @@
 //! A git server over HTTP. Sends HTTP requests, writes packs into files.
 
-use std::{
-    fs::{self, File},
-    io::{ErrorKind, Write},
-    path::Path,
-    time::Duration,
-};
+use std::{fs::File, io::Write, path::Path, time::Duration};
 
 use futures::StreamExt;
 use lexigram_api::{contract::NetworkAccess, source::GitSettings};
@@ -15,6 +10,7 @@ use super::protocol::{Capabilities, PackReader, ask_for_objects, ask_for_refs, c
 use crate::source::{
     SourceError,
     egress::{Egress, unusable},
+    secret,
     web::{connection, read, redirection, refusal},
 };
 
@@ -51,10 +47,7 @@ impl Server {
         let egress = Egress::new("spec.source.git", access);
         let http = egress.client(access)?.read_timeout(READ_TIMEOUT).timeout(REQUEST_TIMEOUT);
         let url = Url::parse(&settings.url).map_err(|error| setting("url", format!("is no URL ({error})")))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            let problem = "holds a user or password, which everybody can read there; use credentialsSecretRef";
-            return Err(setting("url", problem.to_owned()));
-        }
+        secret::no_login(&url, "spec.source.git.url")?;
         let credentials = credentials_directory.map(|directory| of_secret(Path::new(directory))).transpose()?;
         Ok(Self { http: http.build().map_err(|error| unusable(&error))?, egress, url, credentials })
     }
@@ -181,14 +174,7 @@ pub(super) fn setting(field: &str, problem: String) -> SourceError {
 
 /// `username` and `password` of a mounted Secret. A token goes into `password`; most servers take any name with it.
 fn of_secret(directory: &Path) -> Result<(String, String), SourceError> {
-    let invalid = |problem: String| setting("credentialsSecretRef", problem);
-    let read = |key: &str| match fs::read_to_string(directory.join(key)) {
-        Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(invalid(format!("the key '{key}' cannot be read ({error})"))),
-    };
-    let password = read("password")?.ok_or_else(|| {
-        invalid("the Secret has no key 'password', or an empty one; put the password or token there".to_owned())
-    })?;
-    Ok((read("username")?.unwrap_or_else(|| "git".to_owned()), password))
+    let field = "spec.source.git.credentialsSecretRef";
+    let password = secret::needed(directory, "password", field, "the password or token")?;
+    Ok((secret::key(directory, "username", field)?.unwrap_or_else(|| "git".to_owned()), password))
 }

@@ -1,6 +1,6 @@
 //! Where the credentials of an S3 source come from: a mounted Secret, or the identity of the pod. Reads files.
 
-use std::{env, fs, io::ErrorKind, path::Path, sync::Arc};
+use std::{env, path::Path, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use lexigram_api::contract::NetworkAccess;
@@ -8,7 +8,7 @@ use rusty_s3::Credentials;
 use tokio::sync::Mutex;
 
 use super::identity::Identity;
-use crate::source::SourceError;
+use crate::source::{SourceError, secret};
 
 /// How long before their end credentials are asked for anew.
 const EARLY: SignedDuration = SignedDuration::from_secs(300);
@@ -70,26 +70,19 @@ fn is_good(held: &Temporary, now: Timestamp) -> bool {
 }
 
 fn of_secret(directory: &Path) -> Result<Credentials, SourceError> {
-    let invalid =
-        |problem: String| SourceError::Setting { field: "spec.source.s3.credentialsSecretRef".to_owned(), problem };
-    let read = |key: &str| match fs::read_to_string(directory.join(key)) {
-        Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(invalid(format!("the key '{key}' cannot be read ({error})"))),
-    };
-    let needed = |key: &str| {
-        let missing = || invalid(format!("the Secret has no key '{key}', or an empty one; put it there"));
-        read(key)?.ok_or_else(missing)
-    };
-    let (id, secret) = (needed("accessKeyId")?, needed("secretAccessKey")?);
-    Ok(match read("sessionToken")? {
-        Some(token) => Credentials::new_with_token(id, secret, token),
-        None => Credentials::new(id, secret),
+    let field = "spec.source.s3.credentialsSecretRef";
+    let needed = |key: &str| secret::needed(directory, key, field, "it");
+    let (id, key) = (needed("accessKeyId")?, needed("secretAccessKey")?);
+    Ok(match secret::key(directory, "sessionToken", field)? {
+        Some(token) => Credentials::new_with_token(id, key, token),
+        None => Credentials::new(id, key),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rstest::rstest;
 
     use super::*;

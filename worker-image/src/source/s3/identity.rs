@@ -12,7 +12,7 @@ use reqwest::{Client, Method, Url, header::AUTHORIZATION, redirect::Policy};
 use rusty_s3::Credentials;
 use serde::Deserialize;
 
-use super::{answer::text_of, credentials::Temporary};
+use super::{answer::text_of, credentials::Temporary, domain};
 use crate::{
     http::USER_AGENT,
     source::{
@@ -62,8 +62,8 @@ impl Identity {
         let (server, kind) =
             if let (Some(role), Some(token_file)) = (set("AWS_ROLE_ARN"), set("AWS_WEB_IDENTITY_TOKEN_FILE")) {
                 let region = set("AWS_REGION").unwrap_or_else(|| region.to_owned());
-                let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-                let server = set("AWS_ENDPOINT_URL_STS").unwrap_or_else(|| format!("https://sts.{region}.{suffix}/"));
+                let aws = || format!("https://sts.{region}.{}/", domain(&region));
+                let server = set("AWS_ENDPOINT_URL_STS").unwrap_or_else(aws);
                 let session = set("AWS_ROLE_SESSION_NAME").unwrap_or_else(|| "lexigram-worker".to_owned());
                 (server, Kind::WebIdentity { role, session, token_file })
             } else if let Some(server) = set("AWS_CONTAINER_CREDENTIALS_FULL_URI") {

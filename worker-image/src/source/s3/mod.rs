@@ -29,6 +29,11 @@ pub(super) struct Bucket {
     filter: NameFilter,
 }
 
+/// The domain of AWS in a region.
+fn domain(region: &str) -> &'static str {
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+}
+
 /// Where a listing stands: at the page of a token, or at the first one.
 type Place = Option<String>;
 

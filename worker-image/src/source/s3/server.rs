@@ -12,10 +12,12 @@ use rusty_s3::{
 use super::{
     answer::{complaint, refusal},
     credentials::CredentialSource,
+    domain,
 };
 use crate::source::{
     SourceError,
     egress::{Egress, unusable},
+    secret,
     web::{connection, read_some},
 };
 
@@ -90,16 +92,10 @@ fn bucket(settings: &S3Settings) -> Result<Bucket, SourceError> {
         Some(endpoint) => Url::parse(endpoint).map_err(|error| {
             invalid("endpoint", format!("is no URL ({error}); give one such as https://s3.example.com"))
         })?,
-        None => {
-            let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-            Url::parse(&format!("https://s3.{region}.{suffix}"))
-                .map_err(|error| invalid("region", format!("makes no host name ({error})")))?
-        }
+        None => Url::parse(&format!("https://s3.{region}.{}", domain(region)))
+            .map_err(|error| invalid("region", format!("makes no host name ({error})")))?,
     };
-    if !url.username().is_empty() || url.password().is_some() {
-        let problem = "holds a user or password, which everybody can read there; use credentialsSecretRef".to_owned();
-        return Err(invalid("endpoint", problem));
-    }
+    secret::no_login(&url, "spec.source.s3.endpoint")?;
     // a dot in the bucket's name would not fit the server's certificate
     let in_path = path_style.unwrap_or(endpoint.is_some() || bucket.contains('.'));
     let style = if in_path { UrlStyle::Path } else { UrlStyle::VirtualHost };

@@ -21,7 +21,7 @@ use lexigram_api::{contract::NetworkAccess, source::Crawl};
 use reqwest::Method;
 use tokio::sync::mpsc;
 
-use super::{Fetched, Listed, Source, SourceError, names::NameFilter};
+use super::{Fetched, Listed, Source, SourceError, names::NameFilter, received};
 use client::{Client, parse};
 use site::Site;
 
@@ -107,11 +107,8 @@ impl Source for Web {
             Documents::Site(site) => {
                 let (sender, receiver) = mpsc::channel(LISTING_BUFFER);
                 let find = async move { site.find(&self.client, &self.filter, &sender).await };
-                let found = stream::unfold(receiver, |mut receiver| async {
-                    receiver.recv().await.map(|listed| (listed, receiver))
-                });
                 // one drives the other
-                stream::select(found, find.into_stream().filter_map(async |()| None)).boxed()
+                stream::select(received(receiver), find.into_stream().filter_map(async |()| None)).boxed()
             }
         }
     }

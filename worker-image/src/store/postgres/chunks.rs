@@ -12,8 +12,8 @@ use tokio_postgres::{
 use uuid::Uuid;
 
 use super::{
-    super::{DocumentWrite, Outcome, RunKey, Shard, StoreError},
-    ledger::{NO_FAILURE, mine, text},
+    super::{DocumentWrite, Outcome, RunKey, Shard, StoreError, columns::NO_FAILURE},
+    ledger::{mine, number, text},
     session::Tx,
 };
 
@@ -74,7 +74,7 @@ pub(super) async fn complete(tx: &Tx<'_>, write: &DocumentWrite) -> Result<(), S
     // The same revision may be there already, from an attempt that died before its row said Done.
     let same = "DELETE FROM chunks WHERE document = $1 AND revision = $2";
     tx.execute(same, &[&write.document, &write.revision]).await?;
-    let number = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+    let size = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
     let chunks = write.chunks.iter().map(|chunk| NewChunk {
         id: chunk.id,
         document: write.document,
@@ -83,7 +83,7 @@ pub(super) async fn complete(tx: &Tx<'_>, write: &DocumentWrite) -> Result<(), S
         text: text(&chunk.text),
         headings: chunk.headings.iter().map(|heading| text(heading)).collect(),
         page: chunk.page,
-        bytes: [number(chunk.bytes.start), number(chunk.bytes.end)],
+        bytes: [size(chunk.bytes.start), size(chunk.bytes.end)],
         tokens: chunk.tokens.into(),
         key: None,
         metadata: None,
@@ -102,7 +102,7 @@ pub(super) async fn complete(tx: &Tx<'_>, write: &DocumentWrite) -> Result<(), S
         &Outcome::Done.as_str(),
         &write.revision,
         &write.pipeline,
-        &number(write.chunks.len()),
+        &size(write.chunks.len()),
         &write.tokens,
         &write.bytes,
         &write.cached,
@@ -116,7 +116,7 @@ pub(super) async fn complete(tx: &Tx<'_>, write: &DocumentWrite) -> Result<(), S
 
 /// Removes this shard's part of what was not listed; the chunks go with their documents.
 pub(super) async fn remove_unlisted(tx: &Tx<'_>, run: &RunKey, shard: Shard) -> Result<i32, StoreError> {
-    let (mine, index) = (mine(shard), i32::try_from(shard.index).unwrap_or(i32::MAX));
+    let mine = mine(shard);
     // What had failed from the beginning was never in the store, and is only forgotten. Rows that a batch cuts into
     // other ranges than before are not gone either: only those are that lie behind its present end.
     let gone = format!(
@@ -131,7 +131,7 @@ pub(super) async fn remove_unlisted(tx: &Tx<'_>, run: &RunKey, shard: Shard) -> 
     tx.execute(&remove, &[&run.scope, &run.run]).await?;
     // added to, not set: an earlier process of this run may have removed some and died before its report
     let count = "UPDATE runs SET deleted = deleted + $3 WHERE scope = $1 AND run = $2 AND shard = $4";
-    tx.execute(count, &[&run.scope, &run.run, &removed, &index]).await?;
+    tx.execute(count, &[&run.scope, &run.run, &removed, &number(shard)]).await?;
     Ok(removed)
 }
 

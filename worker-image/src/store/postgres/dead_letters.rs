@@ -6,14 +6,18 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use lexigram_api::{
     contract::{DeadLetters, OpenCircuit, Selection},
-    failure::{FailureAction, FailureCategory, Stage},
+    failure::{FailureCategory, Stage},
 };
 use tokio_postgres::types::ToSql;
 
 use super::{
-    super::{CIRCUIT_OPEN, LedgerRow, RunKey, Shard, StoreError, Wanted, dead_letters::Group},
-    ledger::{self, NOTHING_WRITTEN, mine},
-    rows::{category_of, columns, ledger_row},
+    super::{
+        CIRCUIT_OPEN, LedgerRow, RunKey, Shard, StoreError, Wanted,
+        columns::{NOTHING_WRITTEN, action_of, category_of},
+        dead_letters::Group,
+    },
+    ledger::{self, mine},
+    rows::{columns, ledger_row},
     session::Tx,
 };
 
@@ -22,7 +26,7 @@ pub(super) async fn figures(tx: &Tx<'_>, scope: &str) -> Result<DeadLetters, Sto
          WHERE scope = $1 AND action IS NOT NULL GROUP BY action, category";
     let rows = tx.query(groups, &[&scope]).await?;
     let groups = rows.iter().map(|row| Group {
-        action: FailureAction::from_name(row.get(0)).unwrap_or(FailureAction::Notify),
+        action: action_of(row.get(0)),
         category: category_of(row.get(1)),
         count: i32::try_from(row.get::<_, i64>(2)).unwrap_or(i32::MAX),
         first_failure: row.get(3),
@@ -47,12 +51,7 @@ pub(super) async fn rows(
     let mut found = Vec::new();
     while let Some(row) = rows.try_next().await? {
         let (id, row) = (row.get(0), ledger_row(&row, 1));
-        let in_time = |time| wanted.failed_before.is_none_or(|latest| time <= latest);
-        let is_wanted = row
-            .failure
-            .as_ref()
-            .is_some_and(|failure| in_time(failure.last_failure_time) && wanted.takes(&row.document, failure.category));
-        if is_wanted {
+        if wanted.takes_row(&row) {
             found.push((id, row));
         }
         if found.len() >= limit {
@@ -73,7 +72,7 @@ pub(super) async fn begin_again(
 ) -> Result<(), StoreError> {
     // a run is for its first process only: its items stay its own
     if ledger::insert_run(tx, run, shard).await? {
-        retry(tx, &wanted(run, selection, failed_before), failed_before, Some(run), shard).await?;
+        retry(tx, &Wanted::of_run(run, selection, failed_before), failed_before, Some(run), shard).await?;
         ledger::end_listing(tx, run, shard).await?;
     }
     Ok(())
@@ -88,14 +87,10 @@ pub(super) async fn begin_archive(
     shard: Shard,
 ) -> Result<(), StoreError> {
     if ledger::insert_run(tx, run, shard).await? {
-        archive(tx, &wanted(run, selection, failed_before), Some(run), shard).await?;
+        archive(tx, &Wanted::of_run(run, selection, failed_before), Some(run), shard).await?;
         ledger::end_listing(tx, run, shard).await?;
     }
     Ok(())
-}
-
-fn wanted(run: &RunKey, selection: &Selection, failed_before: Timestamp) -> Wanted {
-    Wanted { scope: Some(run.scope.clone()), selection: selection.clone(), failed_before: Some(failed_before) }
 }
 
 pub(super) async fn retry(

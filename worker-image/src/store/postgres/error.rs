@@ -6,15 +6,7 @@ use deadpool_postgres::{HookError, PoolError};
 use tokio_postgres::error::SqlState;
 
 use super::super::StoreError;
-
-/// The last cause of an error: the driver's own messages name none.
-pub(super) fn cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
+use crate::http::cause;
 
 /// Whether the same thing may work at once: somebody was in the way, or the connection is gone.
 pub(super) fn may_pass(error: &StoreError) -> bool {
@@ -47,6 +39,7 @@ fn of_state(state: &SqlState, message: String) -> StoreError {
 }
 
 fn of_connection(error: &tokio_postgres::Error) -> StoreError {
+    // the driver's own messages name none
     let problem = cause(error);
     let mut source = error.source();
     while let Some(inner) = source {

@@ -8,24 +8,20 @@ use tokio_postgres::Row;
 use super::{
     super::{
         CIRCUIT_OPEN, DocumentState, FailedAttempt, Listing, Outcome, RunKey, RunSummary, Shard, StoreError, WorkItem,
+        columns::{KEPT_RUNS, NO_FAILURE, NOTHING_WRITTEN},
     },
     rows::newest_failures,
     session::Tx,
 };
 use crate::source::Listed;
 
-/// Runs whose totals are kept, a scope.
-const KEPT_RUNS: i64 = 20;
-
-/// Columns of what a run has written of a row, before it has.
-pub(super) const NOTHING_WRITTEN: &str = "run_chunks = 0, run_tokens = 0, run_bytes = 0, run_cached = 0";
-
-/// Columns of a row whose document has not failed.
-pub(super) const NO_FAILURE: &str = "stage = NULL, category = NULL, reason = NULL, message = NULL, action = NULL,
-     first_failure = NULL, last_failure = NULL, next_attempt = NULL";
-
 /// Columns of a [`WorkItem`], in the order that [`work_item`] reads.
 pub(super) const ITEM: &str = "id, name, attempts, revision, suspect";
+
+/// The number of a shard in the table of runs.
+pub(super) fn number(shard: Shard) -> i32 {
+    i32::try_from(shard.index).unwrap_or(i32::MAX)
+}
 
 /// The condition that a row is this shard's.
 pub(super) fn mine(shard: Shard) -> String {
@@ -70,9 +66,8 @@ pub(super) async fn begin_retry(tx: &Tx<'_>, run: &RunKey, due: Timestamp, shard
 
 /// Notes the run, forgets the oldest ones, and says whether it is new to this shard.
 pub(super) async fn insert_run(tx: &Tx<'_>, run: &RunKey, shard: Shard) -> Result<bool, StoreError> {
-    let index = i32::try_from(shard.index).unwrap_or(i32::MAX);
     let insert = "INSERT INTO runs (scope, run, shard) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    let new = tx.execute(insert, &[&run.scope, &run.run, &index]).await? == 1;
+    let new = tx.execute(insert, &[&run.scope, &run.run, &number(shard)]).await? == 1;
     if new {
         let forget = "DELETE FROM runs WHERE scope = $1 AND run NOT IN
             (SELECT run FROM runs WHERE scope = $1 GROUP BY run ORDER BY min(begun) DESC LIMIT $2)";
@@ -116,9 +111,8 @@ pub(super) async fn add_listed(tx: &Tx<'_>, run: &RunKey, listed: &[Listed], pip
 }
 
 pub(super) async fn end_listing(tx: &Tx<'_>, run: &RunKey, shard: Shard) -> Result<(), StoreError> {
-    let index = i32::try_from(shard.index).unwrap_or(i32::MAX);
     let end = "UPDATE runs SET listed = true WHERE scope = $1 AND run = $2 AND shard = $3";
-    tx.execute(end, &[&run.scope, &run.run, &index]).await?;
+    tx.execute(end, &[&run.scope, &run.run, &number(shard)]).await?;
     Ok(())
 }
 
@@ -211,7 +205,7 @@ async fn note_failure(
 
 /// Counts of this shard's part of the run, and what the whole source has yet to do.
 pub(super) async fn summary(tx: &Tx<'_>, run: &RunKey, shard: Shard) -> Result<RunSummary, StoreError> {
-    let index = i32::try_from(shard.index).unwrap_or(i32::MAX);
+    let index = number(shard);
     let sum = |column: &str, filter: &str| format!("coalesce(sum({column}) FILTER (WHERE {filter}), 0)::bigint");
     let of_outcome = |outcome: &str| sum("weight", &format!("outcome = '{outcome}'"));
     let of_action = |action: &str| sum("weight", &format!("outcome = 'Failed' AND action = '{action}'"));

@@ -130,9 +130,7 @@ impl PostgresStore {
     }
 
     async fn stored_model(&self) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT value FROM meta WHERE key = $1";
-        let row = transact!(self, |tx| tx.query_opt(sql, &[&schema::MODEL]))?;
-        Ok(row.map(|row| row.get(0)))
+        transact!(self, |tx| schema::meta(&tx, schema::MODEL))
     }
 }
 

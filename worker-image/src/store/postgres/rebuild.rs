@@ -71,9 +71,9 @@ impl Rebuild for PostgresRebuild {
 }
 
 async fn begin(transaction: &Transaction<'_>, collection: &Collection<'_>) -> Result<(), StoreError> {
-    let next = meta(transaction, NEXT_MODEL).await?;
+    let next = schema::read_meta(transaction, NEXT_MODEL).await?;
     // a rebuild that waited for this one's lock may have done the work
-    let is_done = meta(transaction, MODEL).await?.as_deref() == Some(collection.model);
+    let is_done = schema::read_meta(transaction, MODEL).await?.as_deref() == Some(collection.model);
     if !is_done && next.as_deref() != Some(collection.model) {
         let dimension = collection.dimension;
         let make = format!(
@@ -88,19 +88,9 @@ async fn begin(transaction: &Transaction<'_>, collection: &Collection<'_>) -> Re
     Ok(())
 }
 
-async fn meta(transaction: &Transaction<'_>, key: &str) -> Result<Option<String>, StoreError> {
-    let row = transaction.query_opt("SELECT value FROM meta WHERE key = $1", &[&key]).await?;
-    Ok(row.map(|row| row.get(0)))
-}
-
-/// The model whose vectors are being made; none if they are in use already.
-async fn next_model(tx: &Tx<'_>) -> Result<Option<String>, StoreError> {
-    let row = tx.query_opt("SELECT value FROM meta WHERE key = $1", &[&NEXT_MODEL]).await?;
-    Ok(row.map(|row| row.get(0)))
-}
-
 async fn left(tx: &Tx<'_>, limit: usize) -> Result<Vec<LeftChunk>, StoreError> {
-    if next_model(tx).await?.is_none() {
+    // none if they are in use already
+    if schema::meta(tx, NEXT_MODEL).await?.is_none() {
         return Ok(Vec::new());
     }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -124,7 +114,7 @@ async fn carry_over(tx: &Tx<'_>, embedded: &[(LeftChunk, Vec<f32>)]) -> Result<(
 /// Puts the new vectors in the place of the old ones, unless a chunk lacks one.
 async fn finish(tx: &Tx<'_>, schema: &str) -> Result<bool, StoreError> {
     vectors::change_model(tx, schema).await?;
-    let Some(model) = next_model(tx).await? else { return Ok(true) };
+    let Some(model) = schema::meta(tx, NEXT_MODEL).await? else { return Ok(true) };
     let lacking = format!("SELECT EXISTS (SELECT 1 FROM chunks WHERE {NEXT} IS NULL)");
     if tx.query_one(&lacking, &[]).await?.get(0) {
         return Ok(false);

@@ -1,19 +1,17 @@
 //! Rows of the ledger as a person sees them, in Postgres. Reads the database.
 
 use jiff::Timestamp;
-use lexigram_api::{
-    contract::{ItemFailure, RECENT_FAILURES},
-    failure::{FailureAction, FailureCategory, Stage},
-};
+use lexigram_api::contract::{ItemFailure, RECENT_FAILURES};
 use tokio_postgres::Row;
 
 use super::{
-    super::{DocumentState, LedgerRow, StoreError, printable},
+    super::{
+        DocumentState, LedgerRow, StoreError,
+        columns::{FAILURE, action_of, category_of, stage_of},
+        printable,
+    },
     session::Tx,
 };
-
-/// Columns of a failure, in the order that [`failure`] reads.
-const FAILURE: &str = "name, stage, category, reason, message, attempts, action, last_failure, next_attempt";
 
 /// Columns of a row, in the order that [`ledger_row`] reads.
 pub(super) fn columns() -> String {
@@ -64,18 +62,13 @@ fn failure(row: &Row, first: usize) -> Option<ItemFailure> {
     let (stage, category, reason, message, action) = (text(1)?, text(2)?, text(3)?, text(4)?, text(6)?);
     Some(ItemFailure {
         item: printable(row.get(first)),
-        stage: Stage::from_name(stage).unwrap_or(Stage::Store),
+        stage: stage_of(stage),
         category: category_of(category),
         reason: reason.to_owned(),
         message: message.to_owned(),
         attempts: row.get(first + 5),
-        action: FailureAction::from_name(action).unwrap_or(FailureAction::Notify),
+        action: action_of(action),
         last_failure_time: row.get::<_, Option<Timestamp>>(first + 7).unwrap_or(Timestamp::UNIX_EPOCH),
         next_retry_time: row.get(first + 8),
     })
-}
-
-/// The category of that name, as far as this program knows it.
-pub(super) fn category_of(name: &str) -> FailureCategory {
-    FailureCategory::from_name(name).unwrap_or(FailureCategory::Unknown)
 }

@@ -6,7 +6,7 @@ use tokio_postgres::Transaction;
 use super::{
     super::{Collection, StoreError},
     lock,
-    session::Database,
+    session::{Database, Tx},
 };
 
 /// Longest name that Postgres keeps, in bytes.
@@ -15,6 +15,7 @@ const MOST_NAME_BYTES: usize = 63;
 /// Keys of `meta`.
 pub(super) const MODEL: &str = "model";
 pub(super) const NEXT_MODEL: &str = "next_model";
+const META: &str = "SELECT value FROM meta WHERE key = $1";
 
 /// Statements that lead from each version to the next; the number of applied ones is in `migrations`.
 const MIGRATIONS: [&str; 1] = ["
@@ -164,7 +165,7 @@ pub(super) async fn ensure_collection(database: &Database, collection: &Collecti
     let mut client = database.connect().await?;
     let transaction = client.transaction().await?;
     gate(&transaction, &database.schema).await?;
-    match stored_model(&transaction).await? {
+    match read_meta(&transaction, MODEL).await? {
         Some(stored) if stored == collection.model => {}
         Some(stored) => {
             return Err(StoreError::ModelMismatch {
@@ -202,10 +203,14 @@ async fn create_extension(transaction: &Transaction<'_>) -> Result<String, Store
     Ok("public".to_owned())
 }
 
-/// Fingerprint of the model that the collection is filled with.
-pub(super) async fn stored_model(transaction: &Transaction<'_>) -> Result<Option<String>, StoreError> {
-    let row = transaction.query_opt("SELECT value FROM meta WHERE key = $1", &[&MODEL]).await?;
-    Ok(row.map(|row| row.get(0)))
+/// What `meta` has under a key, for a transaction that changes the schema.
+pub(super) async fn read_meta(transaction: &Transaction<'_>, key: &str) -> Result<Option<String>, StoreError> {
+    Ok(transaction.query_opt(META, &[&key]).await?.map(|row| row.get(0)))
+}
+
+/// What `meta` has under a key.
+pub(super) async fn meta(tx: &Tx<'_>, key: &str) -> Result<Option<String>, StoreError> {
+    Ok(tx.query_opt(META, &[&key]).await?.map(|row| row.get(0)))
 }
 
 #[cfg(test)]

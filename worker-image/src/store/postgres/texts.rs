@@ -6,9 +6,10 @@ use uuid::Uuid;
 use super::{
     super::{
         FailedAttempt, FailedText, ListedRange, RangeWrite, RunKey, Shard, StoreError, StoredText, TextItem, TextWrite,
+        columns::{NO_FAILURE, NOTHING_WRITTEN},
     },
     chunks::{NewChunk, copy},
-    ledger::{self, ITEM, NO_FAILURE, NOTHING_WRITTEN, bucket, text, waiting},
+    ledger::{self, ITEM, bucket, text, waiting},
     session::Tx,
 };
 

@@ -1,17 +1,18 @@
 //! TLS of connections to Postgres: whose certificates are trusted. Reads the file with certificates.
 
-use std::{fs, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use lexigram_api::postgres::TlsMode;
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use rustls_platform_verifier::Verifier;
 
 use super::super::StoreError;
+use crate::http::certificates_in;
 
 /// How the server's certificate is judged in that mode; a connection that is not encrypted never asks.
 pub(super) fn client_config(mode: TlsMode, ca_file: Option<&str>) -> Result<ClientConfig, StoreError> {
@@ -20,7 +21,7 @@ pub(super) fn client_config(mode: TlsMode, ca_file: Option<&str>) -> Result<Clie
     let verifier: Arc<dyn ServerCertVerifier> = match mode {
         TlsMode::Disable | TlsMode::Require => Arc::new(AnyCertificate(Arc::clone(&provider))),
         TlsMode::VerifyFull => {
-            let roots = ca_file.map_or(Ok(Vec::new()), certificates)?;
+            let roots = ca_file.map_or(Ok(Vec::new()), |file| certificates_in(Path::new(file))).map_err(setting)?;
             let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider));
             Arc::new(verifier.map_err(|error| setting(format!("cannot be used ({error})")))?)
         }
@@ -29,18 +30,6 @@ pub(super) fn client_config(mode: TlsMode, ca_file: Option<&str>) -> Result<Clie
         .with_safe_default_protocol_versions()
         .map_err(|error| setting(error.to_string()))?;
     Ok(config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
-}
-
-fn certificates(file: &str) -> Result<Vec<CertificateDer<'static>>, StoreError> {
-    let invalid = |problem: String| StoreError::Setting {
-        field: "the CA bundle",
-        problem: format!("{file} {problem}; it must hold certificates in PEM"),
-    };
-    let pem = fs::read(file).map_err(|error| invalid(format!("cannot be read ({error})")))?;
-    let certificates = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| invalid(format!("cannot be understood ({error})")))?;
-    if certificates.is_empty() { Err(invalid("holds no certificate".to_owned())) } else { Ok(certificates) }
 }
 
 /// Takes every certificate, as `sslmode=require` of libpq does: what is sent is encrypted, and who reads it unknown.

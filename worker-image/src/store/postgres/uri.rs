@@ -9,6 +9,7 @@ use tokio_postgres::{
 };
 
 use super::super::StoreError;
+use crate::http::cause;
 
 /// How long reaching a host may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,7 +70,7 @@ impl Target {
         }
         // the driver's messages do not repeat the URI, which may hold a password
         let mut config = Config::from_str(&format!("{base}?{}", rest.join("&")))
-            .map_err(|error| setting(format!("cannot be understood ({})", super::error::cause(&error))))?;
+            .map_err(|error| setting(format!("cannot be understood ({})", cause(&error))))?;
         if config.get_hosts().is_empty() {
             return Err(setting("names no host".to_owned()));
         }

@@ -1,9 +1,10 @@
 //! The vectors in use: of which model they are, and their index. Reads and writes the database.
 
+use tokio_postgres::Client;
+
 use super::{
     super::{RunKey, StoreError},
-    lock,
-    schema::MODEL,
+    lock, schema,
     session::{Database, Tx},
 };
 
@@ -14,11 +15,9 @@ const MOST_INDEXED_DIMENSIONS: i32 = 2000;
 
 /// Lets nobody put other vectors in the place of those in use until the transaction ends, and refuses to go on if that
 /// has happened since the store was opened for `model`: no search and no write mixes vectors of two models.
-pub(super) async fn keep_model(tx: &Tx<'_>, schema: &str, model: Option<&str>) -> Result<(), StoreError> {
-    tx.execute("SELECT pg_advisory_xact_lock_shared($1)", &[&key(schema)]).await?;
-    let stored = tx.query_opt("SELECT value FROM meta WHERE key = $1", &[&MODEL]).await?;
-    let stored: Option<String> = stored.map(|row| row.get(0));
-    match (stored, model) {
+pub(super) async fn keep_model(tx: &Tx<'_>, schema_name: &str, model: Option<&str>) -> Result<(), StoreError> {
+    tx.execute("SELECT pg_advisory_xact_lock_shared($1)", &[&key(schema_name)]).await?;
+    match (schema::meta(tx, schema::MODEL).await?, model) {
         (Some(stored), Some(requested)) if stored != requested => {
             Err(StoreError::ModelReplaced { stored, requested: requested.to_owned() })
         }
@@ -43,13 +42,16 @@ pub(super) async fn index_after(database: &Database, run: &RunKey) -> Result<(),
     if client.query_one(loading, &[&run.scope, &run.run]).await?.get(0) {
         return Ok(());
     }
-    index(database, "embedding").await
+    index_on(&client, database, "embedding").await
 }
 
 /// Makes the index of a column of vectors where it is missing, while others read and write. One that was begun by a
 /// process that died is of no use, and made again.
 pub(super) async fn index(database: &Database, column: &str) -> Result<(), StoreError> {
-    let client = database.connect().await?;
+    index_on(&database.connect().await?, database, column).await
+}
+
+async fn index_on(client: &Client, database: &Database, column: &str) -> Result<(), StoreError> {
     let facts = client
         .query_opt(
             "SELECT atttypmod, (SELECT count(*) FROM (SELECT 1 FROM chunks LIMIT $3) AS counted),

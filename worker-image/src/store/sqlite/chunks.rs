@@ -4,8 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use lexigram_api::failure::ArchivePolicy;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::super::{DocumentWrite, EmbeddedChunk, Outcome, RunKey, StoreError};
-use super::{ledger::NO_FAILURE, rebuild, vectors};
+use super::{
+    super::{DocumentWrite, EmbeddedChunk, Outcome, RunKey, StoreError, columns::NO_FAILURE},
+    rebuild, vectors,
+};
 
 pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

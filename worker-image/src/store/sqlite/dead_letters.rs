@@ -3,15 +3,18 @@
 use jiff::Timestamp;
 use lexigram_api::{
     contract::{DeadLetters, OpenCircuit, Selection},
-    failure::{FailureAction, FailureCategory, Stage},
+    failure::{FailureCategory, Stage},
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{
-    super::{CIRCUIT_OPEN, DeadLetterStore, LedgerRow, RunKey, StoreError, StoreFuture, Wanted, dead_letters::Group},
-    SqliteStore,
-    ledger::{self, NOTHING_WRITTEN},
-    rows::{category_of, columns, ledger_row, time},
+    super::{
+        CIRCUIT_OPEN, DeadLetterStore, LedgerRow, RunKey, StoreError, StoreFuture, Wanted,
+        columns::{NOTHING_WRITTEN, action_of, category_of},
+        dead_letters::Group,
+    },
+    SqliteStore, ledger,
+    rows::{columns, ledger_row, time},
 };
 
 impl DeadLetterStore for SqliteStore {
@@ -58,7 +61,7 @@ fn figures(connection: &Connection, scope: &str) -> Result<DeadLetters, StoreErr
     )?;
     let groups = statement.query_map([scope], |row| {
         Ok(Group {
-            action: FailureAction::from_name(&row.get::<_, String>(0)?).unwrap_or(FailureAction::Notify),
+            action: action_of(&row.get::<_, String>(0)?),
             category: category_of(&row.get::<_, String>(1)?),
             count: i32::try_from(row.get::<_, i64>(2)?).unwrap_or(i32::MAX),
             first_failure: time(row.get(3)?),
@@ -81,12 +84,7 @@ fn rows(
     let mut found = Vec::new();
     for row in statement.query_map(params![after, wanted.scope], |row| Ok((row.get(0)?, ledger_row(row, 1)?)))? {
         let (id, row): (i64, LedgerRow) = row?;
-        let in_time = |time| wanted.failed_before.is_none_or(|latest| time <= latest);
-        let is_wanted = row
-            .failure
-            .as_ref()
-            .is_some_and(|failure| in_time(failure.last_failure_time) && wanted.takes(&row.document, failure.category));
-        if is_wanted {
+        if wanted.takes_row(&row) {
             found.push((id, row));
         }
         if found.len() >= limit {
@@ -131,8 +129,7 @@ fn begin(
 ) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if ledger::insert_run(&transaction, run)? {
-        let scope = Some(run.scope.clone());
-        take(&transaction, &Wanted { scope, selection: selection.clone(), failed_before: Some(failed_before) })?;
+        take(&transaction, &Wanted::of_run(run, selection, failed_before))?;
         ledger::end_listing(&transaction, run)?;
     }
     transaction.commit()?;

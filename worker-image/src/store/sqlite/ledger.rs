@@ -5,20 +5,13 @@ use lexigram_api::contract::{Counts, DeadLetters, FailureCounts, ItemCounts};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::{
-    super::{CIRCUIT_OPEN, DocumentState, FailedAttempt, Listing, Outcome, RunKey, RunSummary, StoreError, WorkItem},
+    super::{
+        CIRCUIT_OPEN, DocumentState, FailedAttempt, Listing, Outcome, RunKey, RunSummary, StoreError, WorkItem,
+        columns::{KEPT_RUNS, NO_FAILURE, NOTHING_WRITTEN},
+    },
     rows::{newest_failures, time},
 };
 use crate::source::Listed;
-
-/// Runs whose totals are kept, a scope.
-const KEPT_RUNS: i64 = 20;
-
-/// Columns of what a run has written of a row, before it has.
-pub(super) const NOTHING_WRITTEN: &str = "run_chunks = 0, run_tokens = 0, run_bytes = 0, run_cached = 0";
-
-/// Columns of a row whose document has not failed.
-pub(super) const NO_FAILURE: &str = "stage = NULL, category = NULL, reason = NULL, message = NULL, action = NULL,
-     first_failure = NULL, last_failure = NULL, next_attempt = NULL";
 
 pub(super) fn begin_full(connection: &mut Connection, run: &RunKey) -> Result<Listing, StoreError> {
     insert_run(connection, run)?;

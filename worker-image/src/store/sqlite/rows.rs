@@ -1,16 +1,14 @@
 //! Rows of the ledger as a person sees them, in SQLite. Reads the database.
 
 use jiff::Timestamp;
-use lexigram_api::{
-    contract::{ItemFailure, RECENT_FAILURES},
-    failure::{FailureAction, FailureCategory, Stage},
-};
+use lexigram_api::contract::{ItemFailure, RECENT_FAILURES};
 use rusqlite::{Connection, Row, params};
 
-use super::super::{DocumentState, LedgerRow, StoreError, printable};
-
-/// Columns of a failure, in the order that [`failure`] reads.
-const FAILURE: &str = "name, stage, category, reason, message, attempts, action, last_failure, next_attempt";
+use super::super::{
+    DocumentState, LedgerRow, StoreError,
+    columns::{FAILURE, action_of, category_of, stage_of},
+    printable,
+};
 
 /// Columns of a row, in the order that [`ledger_row`] reads.
 pub(super) fn columns() -> String {
@@ -72,20 +70,15 @@ fn failure(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<ItemFailure>>
     };
     Ok(Some(ItemFailure {
         item: printable(&row.get::<_, String>(first)?),
-        stage: Stage::from_name(&stage).unwrap_or(Stage::Store),
+        stage: stage_of(&stage),
         category: category_of(&category),
         reason,
         message,
         attempts: row.get(first + 5)?,
-        action: FailureAction::from_name(&action).unwrap_or(FailureAction::Notify),
+        action: action_of(&action),
         last_failure_time: time(row.get(first + 7)?).unwrap_or(Timestamp::UNIX_EPOCH),
         next_retry_time: time(row.get(first + 8)?),
     }))
-}
-
-/// The category of that name, as far as this program knows it.
-pub(super) fn category_of(name: &str) -> FailureCategory {
-    FailureCategory::from_name(name).unwrap_or(FailureCategory::Unknown)
 }
 
 /// The time as it stands in the ledger.

@@ -4,10 +4,12 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use uuid::Uuid;
 
 use super::{
-    super::{FailedAttempt, FailedText, ListedRange, RangeWrite, RunKey, StoreError, StoredText, TextItem, TextWrite},
+    super::{
+        FailedAttempt, FailedText, ListedRange, RangeWrite, RunKey, StoreError, StoredText, TextItem, TextWrite,
+        columns::{NO_FAILURE, NOTHING_WRITTEN},
+    },
     chunks::remove_chunks,
-    ledger::{self, NO_FAILURE, NOTHING_WRITTEN},
-    vectors,
+    ledger, vectors,
 };
 
 pub(super) fn add_ranges(

@@ -11,6 +11,7 @@ use crate::{
         kind::{JobKind, status_of},
         observe::Observation,
         plan::Plan,
+        status::to_second,
     },
     notify::{
         cloud_event::{self, CloudEvent, Subject},
@@ -55,8 +56,7 @@ pub fn tell<K: JobKind>(
             set(status, job, false, "WebhookFailing", &message, now);
         }
         Some((Delivery::Delivered { at }, notification)) => {
-            // times are kept to the second, as the API server does
-            notification.delivered_time = Some(Time(Timestamp::from_second(at.as_second()).unwrap_or(*at)));
+            notification.delivered_time = Some(Time(to_second(*at)));
             set(status, job, true, "WebhookDelivered", "the webhook has taken the newest message", now);
         }
     }
