@@ -161,6 +161,8 @@ pub enum Stage {
     Embed,
     /// Writing to the store.
     Store,
+    /// Maintaining the store.
+    Maintain,
 }
 
 impl Stage {
@@ -173,13 +175,14 @@ impl Stage {
             Self::Chunk => "Chunk",
             Self::Embed => "Embed",
             Self::Store => "Store",
+            Self::Maintain => "Maintain",
         }
     }
 
     /// The stage of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Source, Self::Parse, Self::Chunk, Self::Embed, Self::Store]
+        [Self::Source, Self::Parse, Self::Chunk, Self::Embed, Self::Store, Self::Maintain]
             .into_iter()
             .find(|stage| stage.as_str() == name)
     }

@@ -4,6 +4,7 @@
 //! - [`backoff`]: when a failed attempt is made again
 //! - [`document`]: how documents are limited, parsed and chunked
 //! - [`embedding`]: settings of embedding providers
+//! - [`maintenance`]: settings of maintenance tasks
 //! - [`postgres`]: settings of the Postgres store
 //! - [`source`]: settings of sources that are reached over the network
 //! - [`text`]: how texts are written in the input and the output of a batch
@@ -15,6 +16,7 @@ pub mod contract;
 pub mod document;
 pub mod embedding;
 pub mod failure;
+pub mod maintenance;
 pub mod postgres;
 #[cfg(feature = "kube")]
 pub mod resource;

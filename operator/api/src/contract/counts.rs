@@ -89,7 +89,7 @@ pub struct FailureCounts {
 pub struct ItemFailure {
     /// Name of the document within its source, or line and id of the text; control characters are escaped.
     pub item: String,
-    /// The stage that failed: Source, Parse, Chunk, Embed or Store.
+    /// The stage that failed: Source, Parse, Chunk, Embed, Store or Maintain.
     pub stage: Stage,
     /// The category of the failure.
     pub category: FailureCategory,

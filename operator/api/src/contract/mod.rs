@@ -4,6 +4,7 @@
 
 mod counts;
 mod exit;
+mod maintain;
 mod progress;
 mod report;
 mod source_location;
@@ -16,11 +17,12 @@ pub use counts::{
     RECENT_FAILURES,
 };
 pub use exit::ExitCode;
+pub use maintain::{CheckReport, MaintainTask, MaintenanceStep, MaintenanceWork, StoreRoot, TaskReport, TaskResult};
 pub use progress::{Phase, Progress};
 pub use report::{DryRun, Report, RunError, TERMINATION_MESSAGE_BYTES};
 pub use source_location::{InlineDocument, NetworkAccess, SourceLocation};
 pub use stages::{StageBusyness, StageName, busyness_in_words};
-pub use store::{PostgresLocation, StoreLocation};
+pub use store::{PostgresLocation, PostgresServer, StoreLocation};
 pub use work_spec::{
     EmbedTask, Embedding, EmbeddingProvider, IngestTask, InputLocation, Mode, OutputLocation, Selection, Task, WorkSpec,
 };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     counts::{Counts, DeadLetters, ItemFailure, OpenCircuit},
+    maintain::TaskReport,
     stages::StageBusyness,
 };
 use crate::failure::FailureCategory;
@@ -17,6 +18,8 @@ pub const TERMINATION_MESSAGE_BYTES: usize = 4096;
 const TEXT_CHARS: usize = 120;
 /// Longest message of a run's error in a report, in characters.
 const ERROR_CHARS: usize = 400;
+/// Longest messages of maintenance tasks and checks in a report, in characters: the first with which it fits.
+const TASK_CHARS: [usize; 5] = [400, 160, 80, 40, 0];
 
 /// Why a whole run failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -72,6 +75,9 @@ pub struct Report {
     /// How busy each stage was, those left out that never were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageBusyness>,
+    /// What came of maintenance tasks, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maintenance: Vec<TaskReport>,
     /// The newest failures, newest first, as many as fit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent_failures: Vec<ItemFailure>,
@@ -91,6 +97,12 @@ impl Report {
             failure.item = cut(&failure.item, TEXT_CHARS);
             failure.message = cut(&failure.message, TEXT_CHARS);
         }
+        for chars in TASK_CHARS {
+            report.maintenance.iter_mut().for_each(|task| shorten(task, chars));
+            if serde_json::to_string(&report)?.len() <= TERMINATION_MESSAGE_BYTES {
+                break;
+            }
+        }
         loop {
             let message = serde_json::to_string(&report)?;
             if message.len() <= TERMINATION_MESSAGE_BYTES || report.recent_failures.pop().is_none() {
@@ -100,9 +112,22 @@ impl Report {
     }
 }
 
+fn shorten(task: &mut TaskReport, chars: usize) {
+    task.message = cut(&task.message, chars);
+    if let Some(error) = &mut task.error {
+        error.message = cut(&error.message, chars);
+    }
+    for check in &mut task.checks {
+        // what holds needs no words before what does not
+        check.message = cut(&check.message, if check.passed { chars / 4 } else { chars });
+    }
+}
+
 fn cut(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         None => text.to_owned(),
+        // where there is room for nothing, not for the ellipsis either
+        Some((0, _)) => String::new(),
         Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
@@ -111,8 +136,9 @@ fn cut(text: &str, chars: usize) -> String {
 mod tests {
     use super::*;
     use crate::{
-        contract::{CONTRACT_VERSION, FailureCounts, ItemCounts, RECENT_FAILURES, StageName},
+        contract::{CONTRACT_VERSION, CheckReport, FailureCounts, ItemCounts, RECENT_FAILURES, StageName, TaskResult},
         failure::{FailureAction, Stage},
+        maintenance::HealthCheckName,
     };
 
     fn report(text: &str) -> Report {
@@ -148,6 +174,7 @@ mod tests {
             circuit: None,
             next_retry_time: None,
             stages: StageName::ALL.map(|name| StageBusyness { name, busy_percent: 100 }).to_vec(),
+            maintenance: Vec::new(),
             recent_failures: vec![failure; RECENT_FAILURES],
         }
     }
@@ -160,6 +187,34 @@ mod tests {
             let read: Report = serde_json::from_str(&message).unwrap();
             assert!(!read.recent_failures.is_empty());
             assert_eq!(read.counts.items.failed, 10);
+        }
+    }
+
+    #[test]
+    fn sixteen_tasks_with_every_check_fit() {
+        for text in ["x".repeat(5_000), "\u{1F600}".repeat(5_000), "\"\n".repeat(5_000)] {
+            let checks = HealthCheckName::ALL.map(|name| CheckReport { name, passed: false, message: text.clone() });
+            let error = RunError {
+                category: FailureCategory::ResourceExhausted,
+                reason: "R".repeat(24),
+                message: text.clone(),
+            };
+            let task = |name: String| TaskReport {
+                name,
+                result: TaskResult::Failed,
+                items: i64::from(i32::MAX),
+                bytes_freed: i64::from(i32::MAX),
+                message: text.clone(),
+                error: Some(error.clone()),
+                checks: Vec::new(),
+            };
+            let mut maintenance: Vec<_> = (0..16).map(|n| task(format!("{n:02}{}", "n".repeat(30)))).collect();
+            maintenance[3] = TaskReport { error: None, checks: checks.to_vec(), ..maintenance[3].clone() };
+            let report = Report { maintenance, recent_failures: Vec::new(), stages: Vec::new(), ..report("") };
+            let message = report.to_termination_message().unwrap();
+            assert!(message.len() <= TERMINATION_MESSAGE_BYTES, "{} bytes", message.len());
+            let read: Report = serde_json::from_str(&message).unwrap();
+            assert_eq!((read.maintenance.len(), read.maintenance[3].checks.len()), (16, 8));
         }
     }
 

@@ -25,10 +25,19 @@ pub enum StoreLocation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PostgresLocation {
-    /// Connection URI, or `file:PATH` of a file that holds it.
-    pub uri: String,
+    /// The database.
+    #[serde(flatten)]
+    pub server: PostgresServer,
     /// The collection, or the ledger of batches that write files; made if it is not there.
     pub collection: String,
+}
+
+/// A Postgres database with pgvector.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresServer {
+    /// Connection URI, or `file:PATH` of a file that holds it.
+    pub uri: String,
     /// How the database is used.
     #[serde(flatten)]
     pub settings: PostgresSettings,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{NetworkAccess, SourceLocation, StoreLocation};
+use super::{MaintainTask, NetworkAccess, SourceLocation, StoreLocation};
 use crate::{
     document::{Chunking, Parsing, SyncMode},
     embedding::{ModelChange, OpenAISettings},
@@ -32,6 +32,8 @@ pub enum Task {
     Ingest(Box<IngestTask>),
     /// Embed texts.
     Embed(Box<EmbedTask>),
+    /// Maintain a store.
+    Maintain(Box<MaintainTask>),
     /// Succeed at once (`ai_workers.stub`).
     Stub,
 }

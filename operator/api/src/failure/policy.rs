@@ -26,7 +26,7 @@ pub struct FailureRule {
     /// Regular expression (RE2 syntax) that is searched for in the failure's message.
     #[schemars(length(min = 1, max = 256))]
     pub message: String,
-    /// Only failures of this stage: Source, Parse, Chunk, Embed or Store; every stage where absent.
+    /// Only failures of this stage: Source, Parse, Chunk, Embed, Store or Maintain; every stage where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
     /// The category that matching failures get.

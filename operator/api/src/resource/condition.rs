@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 /// Longest message of a condition, in characters (`metav1.Condition` allows 32,768; ours stay readable).
 const MESSAGE_CHARS: usize = 1024;
 
-/// Types of the conditions of jobs.
+/// Types of the conditions of jobs and schedules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConditionType {
     /// Every item is done or archived.
@@ -23,6 +23,10 @@ pub enum ConditionType {
     RequestAccepted,
     /// The operator's webhook has taken the newest message about the object.
     Notified,
+    /// The schedule was accepted, and is active.
+    Ready,
+    /// The newest health check found nothing wrong.
+    Healthy,
 }
 
 impl ConditionType {
@@ -37,7 +41,38 @@ impl ConditionType {
             Self::Stalled => "Stalled",
             Self::RequestAccepted => "RequestAccepted",
             Self::Notified => "Notified",
+            Self::Ready => "Ready",
+            Self::Healthy => "Healthy",
         }
+    }
+}
+
+/// Whether a condition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConditionStatus {
+    /// It does.
+    True,
+    /// It does not.
+    False,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl ConditionStatus {
+    /// The word as it stands in `status.conditions[].status`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl From<bool> for ConditionStatus {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
     }
 }
 
@@ -57,13 +92,13 @@ pub fn is_true(conditions: &[Condition], kind: ConditionType) -> bool {
 pub fn set_condition(
     conditions: &mut Vec<Condition>,
     kind: ConditionType,
-    status: bool,
+    status: impl Into<ConditionStatus>,
     reason: &str,
     message: &str,
     generation: Option<i64>,
     now: Timestamp,
 ) -> bool {
-    let status = if status { "True" } else { "False" };
+    let status = status.into().as_str();
     let previous = condition(conditions, kind).cloned();
     let changed = previous.as_ref().is_none_or(|condition| condition.status != status);
     let new = Condition {

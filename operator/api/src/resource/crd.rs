@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
 
-use super::{EmbeddingBatch, IngestionJob};
+use super::{EmbeddingBatch, IngestionJob, MaintenanceSchedule};
 
 /// Longest message that a condition of ours carries, with room for what a later version may write.
 const CONDITION_MESSAGE_CHARS: u32 = 32_768;
@@ -17,7 +17,7 @@ const WORKER: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/pr
 /// # Errors
 /// Only if the derived schema is no JSON that a CRD can be read from, which a test rules out.
 pub fn crds() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    [EmbeddingBatch::crd(), IngestionJob::crd()].into_iter().map(polish).collect()
+    [EmbeddingBatch::crd(), IngestionJob::crd(), MaintenanceSchedule::crd()].into_iter().map(polish).collect()
 }
 
 /// Mends what the generator gets wrong: see the functions below.

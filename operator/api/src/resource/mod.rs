@@ -6,11 +6,12 @@ mod embedding;
 mod embedding_batch;
 mod ingestion_job;
 mod job;
+mod maintenance_schedule;
 mod source;
 mod store;
 mod worker;
 
-pub use condition::{ConditionType, condition, is_true, set_condition};
+pub use condition::{ConditionStatus, ConditionType, condition, is_true, set_condition};
 pub use crd::crds;
 pub use embedding::{
     ConfigMapKeyReference, EmbeddedModel, Embedding, ModelClaim, ModelConfigMap, OpenAIEmbedding, SecretKeyReference,
@@ -20,7 +21,13 @@ pub use embedding_batch::{
     FilesOutput, HttpInput, PersistentVolumeClaimInput, TextCounts,
 };
 pub use ingestion_job::{IngestionJob, IngestionJobSpec, IngestionJobStatus};
-pub use job::{DeadLetter, DeadLetterStatus, JobOptions, JobStatus, Notification, State};
+pub use job::{
+    DeadLetter, DeadLetterStatus, JobOptions, JobStatus, MAX_RUNS, Notification, RunRecord, RunResult, State,
+};
+pub use maintenance_schedule::{
+    CheckStatus, MaintenanceRun, MaintenanceSchedule, MaintenanceScheduleSpec, MaintenanceScheduleStatus,
+    MaintenanceTask, OverlapPolicy, ResyncTarget, TaskStatus,
+};
 pub use source::{
     ConfigMapSource, GitSource, HttpSource, PersistentVolumeClaimSource, S3Source, SecretReference, Source,
     SourceAccess,

@@ -39,7 +39,7 @@ pub struct DeadLetterStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_retry_time: Option<Time>,
     /// The newest of them, newest first.
-    #[schemars(length(max = 10))]
+    #[schemars(length(max = 16))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<DeadLetter>,
     /// The newest run whose report is counted here.
@@ -71,14 +71,14 @@ pub struct Notification {
     pub delivered_time: Option<Time>,
 }
 
-/// One document or text that failed.
+/// One document, text or maintenance task that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
-    /// Name of the document within its source, or line and id of the text; the annotation workers.lexigram.dev/retry-ids takes it.
+    /// Name of the document within its source, line and id of the text, or name of the maintenance task; the annotation workers.lexigram.dev/retry-ids takes that of a document or text.
     #[schemars(length(max = 257))]
     pub id: String,
-    /// The stage that failed: Source, Parse, Chunk, Embed or Store.
+    /// The stage that failed: Source, Parse, Chunk, Embed, Store or Maintain.
     pub stage: Stage,
     /// The category of the failure.
     pub category: FailureCategory,

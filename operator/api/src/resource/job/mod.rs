@@ -2,8 +2,10 @@
 
 mod dead_letters;
 mod options;
+mod runs;
 mod status;
 
 pub use dead_letters::{DeadLetter, DeadLetterStatus, Notification};
 pub use options::JobOptions;
+pub use runs::{MAX_RUNS, RunRecord, RunResult};
 pub use status::{JobStatus, State};

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::dead_letters::DeadLetterStatus;
+use super::{dead_letters::DeadLetterStatus, runs::RunRecord};
 
 /// One word for a person; conditions are what programs read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -55,7 +55,7 @@ pub struct JobStatus {
     /// One word for a person: Queued, Starting, Running, Recovering, Suspended, Stalled, Complete or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
-    /// Complete, Failed, Suspended, Reconciling and Stalled; RequestAccepted where an annotation asks for a retry or for archiving; Notified where the operator's webhook is told.
+    /// Complete, Failed, Suspended, Reconciling and Stalled; RequestAccepted where an annotation asks for another run, a retry or archiving; Notified where the operator's webhook is told.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 8))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -70,13 +70,13 @@ pub struct JobStatus {
     /// Place in the queue, from 1; absent when not queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_position: Option<i32>,
-    /// When the first run started.
+    /// When the first run started; where the annotation workers.lexigram.dev/run has asked for another one, when that did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
     /// When the job became complete or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
-    /// Time from the first start to completion, or until the last change, for instance "3m12s".
+    /// Time from startTime to completion, or until the last change, for instance "3m12s".
     #[schemars(length(max = 32))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<String>,
@@ -90,6 +90,14 @@ pub struct JobStatus {
     #[schemars(length(max = 63))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_run: Option<String>,
+    /// The newest full runs, newest first; retries are counted with the run that they belong to.
+    #[schemars(length(max = 5))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<RunRecord>,
+    /// The last value of the annotation workers.lexigram.dev/run that was acted on.
+    #[schemars(length(max = 64))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run_request: Option<String>,
     /// What failed, and what is done about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<DeadLetterStatus>,
