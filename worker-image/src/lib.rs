@@ -4,6 +4,7 @@
 //! - [`pipeline`]: one run through all of them
 //! - [`batch`]: one run over the texts of one input, which needs only embedding and storing
 //! - [`run`]: what the two have in common
+//! - [`maintain`]: maintenance of a store
 //! - [`report`]: what a run says of itself, while it lasts and at its end
 //! - [`cli`]: the commands
 //!
@@ -15,6 +16,7 @@ pub mod cli;
 pub mod embed;
 pub mod failure;
 mod http;
+pub mod maintain;
 pub mod parse;
 pub mod pipeline;
 pub mod report;

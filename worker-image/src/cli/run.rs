@@ -25,7 +25,7 @@ use crate::{
     batch,
     embed::{self, Embedder},
     failure::Classified,
-    pipeline,
+    maintain, pipeline,
     report::{Tracker, serve, write_report},
     run::{CircuitSettings, Ended, RunFailure, without_trying},
     store::{RunSummary, Shard, Writer},
@@ -131,6 +131,7 @@ async fn work(arguments: &Arguments, run: &str, task: &Task) -> Result<Ended, Ru
     let writer = |scope, shards| Writer { scope, run, shard: Shard::of(arguments.shard, shards), patience: PATIENCE };
     Ok(match task {
         Task::Stub => idle(run),
+        Task::Maintain(task) => maintain::maintain(&arguments.models.folder, run, task, &stop).await?,
         Task::Ingest(task) if matches!(task.mode, Mode::Archive { .. }) => {
             let (writer, archive) = (writer(&task.scope, task.embedding.shards), &task.failure_policy.archive);
             without_trying(&task.store, &writer, &task.mode, archive, &tracker, &stop).await

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use lexigram_api::{
-    contract::{PostgresLocation, StoreLocation},
+    contract::{PostgresLocation, PostgresServer, StoreLocation},
     postgres::PostgresSettings,
 };
 
@@ -55,10 +55,12 @@ impl PostgresArguments {
             problem: "is missing; give it with --collection".to_owned(),
         };
         Ok(StoreLocation::Postgres(PostgresLocation {
-            uri: store.to_owned(),
+            server: PostgresServer {
+                uri: store.to_owned(),
+                settings: PostgresSettings { schema_prefix: self.schema_prefix.clone(), ..PostgresSettings::default() },
+                ca_file: None,
+            },
             collection: self.collection.clone().ok_or_else(missing)?,
-            settings: PostgresSettings { schema_prefix: self.schema_prefix.clone(), ..PostgresSettings::default() },
-            ca_file: None,
         }))
     }
 }

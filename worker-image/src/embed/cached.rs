@@ -62,7 +62,7 @@ impl CachedEmbedder {
         if entries.is_empty() {
             return;
         }
-        if let Err(error) = cache.put(entries).await {
+        if let Err(error) = cache.put(self.inner.fingerprint(), entries).await {
             self.give_up(&error);
         }
     }

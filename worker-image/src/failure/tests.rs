@@ -125,6 +125,7 @@ classification!(store: StoreError {
     StoreError::NetworkFileSystem { .. } = StoreError::NetworkFileSystem { path: text(), kind: "NFS" } => Configuration, "StoreOnNetworkFileSystem";
     StoreError::NotFound { .. } = StoreError::NotFound { path: text() } => Configuration, "StoreNotFound";
     StoreError::NotAStore { .. } = StoreError::NotAStore { path: text(), problem: text() } => Configuration, "StoreUnusable";
+    StoreError::Damaged(_) = StoreError::Damaged(text()) => Configuration, "StoreDamaged";
     StoreError::SchemaTooNew { .. } = StoreError::SchemaTooNew { path: text(), found: 2, known: 1 } => Configuration, "StoreTooNew";
     StoreError::Locked { .. } = StoreError::Locked { path: text(), scope: text(), waited_seconds: 1 } => Transient, "StoreLocked";
     StoreError::Full = StoreError::Full => ResourceExhausted, "StoreFull";

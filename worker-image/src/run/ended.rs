@@ -58,6 +58,7 @@ impl Ended {
             circuit: None,
             next_retry_time: summary.next_retry,
             stages: Vec::new(),
+            maintenance: Vec::new(),
             recent_failures: summary.recent_failures.clone(),
         };
         Self { report, exit }

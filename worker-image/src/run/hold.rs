@@ -68,7 +68,7 @@ mod tests {
     const QUICK: Settings = Settings {
         first_probe: SignedDuration::from_millis(1),
         longest_wait: SignedDuration::from_millis(4),
-        patience: SignedDuration::from_millis(20),
+        patience: SignedDuration::from_millis(300),
         ..STORE
     };
 

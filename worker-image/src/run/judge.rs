@@ -120,18 +120,21 @@ impl Judge {
         Ok(Self { policy, rules })
     }
 
+    /// The category of a failure, by the rules: that of the first that applies, or the one that it has.
+    #[must_use]
+    pub fn category(&self, stage: Stage, category: FailureCategory, message: &str) -> FailureCategory {
+        let applies = |rule_stage: &Option<Stage>, regex: &Regex| {
+            rule_stage.is_none_or(|rule_stage| rule_stage == stage) && regex.is_match(message)
+        };
+        let rule = self.rules.iter().find(|(regex, rule_stage, _)| applies(rule_stage, regex));
+        rule.map_or(category, |(_, _, category)| *category)
+    }
+
     /// What becomes of `item`, whose attempt failed at `now`.
     #[must_use]
     pub fn judge(&self, item: &WorkItem, failure: Failure, now: Timestamp) -> FailedAttempt {
         let Failure { stage, category, reason, message, gone } = failure;
-        let applies = |rule_stage: &Option<Stage>, regex: &Regex| {
-            rule_stage.is_none_or(|rule_stage| rule_stage == stage) && regex.is_match(&message)
-        };
-        let category = self
-            .rules
-            .iter()
-            .find(|(regex, rule_stage, _)| applies(rule_stage, regex))
-            .map_or(category, |(_, _, category)| *category);
+        let category = self.category(stage, category, &message);
         let attempts = item.attempts.saturating_add(i32::from(category.spends_attempt()));
         let verdict = match gone {
             true => Verdict { action: FailureAction::Archive, next_attempt: None },

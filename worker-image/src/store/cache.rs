@@ -1,7 +1,7 @@
 //! The embedding cache: which vector a text has under a model. The trait that caches share; no I/O here.
 //!
 //! Keys are 32 bytes, the same for every cache there is: see [`CacheKey::new`]. A table `(key bytea primary key, vector
-//! bytea, …)` serves as well as any other. An entry never changes, so that writers need not agree on anything: the first
+//! bytea, …)` serves as well as any other. A vector never changes, so that writers need not agree on anything: the first
 //! one wins. A cache may forget whatever it likes.
 
 use sha2::{Digest, Sha256};
@@ -27,12 +27,22 @@ impl CacheKey {
     }
 }
 
+/// What a cache notes of the model of a vector: so that it can forget those of models that nobody uses.
+#[must_use]
+pub fn model_number(fingerprint: &str) -> i64 {
+    let hash = Sha256::digest(fingerprint);
+    i64::from_be_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
+}
+
+/// Seconds for which it is not noted that a vector was used once more.
+pub(super) const USE_NOTED_EVERY: i64 = 24 * 3600;
+
 /// Remembers vectors.
 pub trait EmbeddingCache: Send + Sync {
     /// The vector of each key, in order; none where it is not known.
     fn get(&self, keys: Vec<CacheKey>) -> StoreFuture<'_, Vec<Option<Vec<f32>>>>;
-    /// Remembers vectors. Those that are known already stay as they are.
-    fn put(&self, entries: Vec<(CacheKey, Vec<f32>)>) -> StoreFuture<'_, ()>;
+    /// Remembers vectors of the model with that fingerprint. Those that are known already stay as they are.
+    fn put<'a>(&'a self, model: &'a str, entries: Vec<(CacheKey, Vec<f32>)>) -> StoreFuture<'a, ()>;
 }
 
 #[cfg(test)]

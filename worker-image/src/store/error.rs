@@ -54,6 +54,11 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The file is a store, and broken within.
+    #[error(
+        "the store is damaged ({0}): restore its file from a snapshot of the volume, or delete it and ingest everything again"
+    )]
+    Damaged(String),
     /// A newer program has written the store.
     #[error(
         "the store {path} has schema version {found}, and this program knows versions up to {known}: use a newer lexigram-worker"
@@ -139,6 +144,7 @@ impl Classified for StoreError {
             | Self::NetworkFileSystem { .. }
             | Self::NotFound { .. }
             | Self::NotAStore { .. }
+            | Self::Damaged(_)
             | Self::SchemaTooNew { .. }
             | Self::Setting { .. }
             | Self::CollectionNotFound { .. }
@@ -160,6 +166,7 @@ impl Classified for StoreError {
             Self::NetworkFileSystem { .. } => "StoreOnNetworkFileSystem",
             Self::NotFound { .. } => "StoreNotFound",
             Self::NotAStore { .. } => "StoreUnusable",
+            Self::Damaged(_) => "StoreDamaged",
             Self::SchemaTooNew { .. } => "StoreTooNew",
             Self::Locked { .. } => "StoreLocked",
             Self::Busy => "StoreBusy",
@@ -188,6 +195,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(
                 ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::PermissionDenied,
             ) => Self::Unavailable(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
             _ => Self::Other(error.to_string()),
         }
     }

@@ -14,6 +14,7 @@ pub(crate) mod postgres;
 mod rebuild;
 mod sqlite;
 mod texts;
+mod upkeep;
 
 use std::ops::Range;
 
@@ -26,16 +27,17 @@ use lexigram_api::{
 use serde::Serialize;
 use uuid::Uuid;
 
-pub use cache::{CacheKey, EmbeddingCache};
+pub use cache::{CacheKey, EmbeddingCache, model_number};
 pub use dead_letters::{DeadLetterStore, Wanted};
 pub use error::StoreError;
 pub use fusion::{fuse, words};
 pub use ledger::{CIRCUIT_OPEN, DocumentState, FailedAttempt, LedgerRow, Outcome, RunSummary, WorkItem, printable};
-pub use place::{Place, Shard, Writer};
+pub use place::{Place, Shard, Writer, upkeep_of};
 pub use postgres::{PostgresCache, PostgresRebuild, PostgresStore};
 pub use rebuild::{LeftChunk, Rebuild};
 pub use sqlite::{SqliteCache, SqliteRebuild, SqliteStore};
 pub use texts::{FailedText, ListedRange, RangeWrite, Spent, StoredText, TextItem, TextStore, TextWrite};
+pub use upkeep::{BATCHES, CacheBounds, CacheCleaned, Condition, Examined, Held, Limits, Optimized, Orphans, Upkeep};
 
 use crate::{parse::About, source::Listed};
 
@@ -186,8 +188,8 @@ pub trait Store: DeadLetterStore {
     fn postpone<'a>(&'a self, run: &'a RunKey, circuit: &'a OpenCircuit, now: Timestamp) -> StoreFuture<'a, ()>;
     /// Removes the documents of the scope that the run's listing does not have, and returns how many.
     fn remove_unlisted<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, i32>;
-    /// Removes archived ledger rows that the policy no longer keeps.
-    fn prune_archive<'a>(&'a self, policy: &'a ArchivePolicy, now: Timestamp) -> StoreFuture<'a, ()>;
+    /// Removes archived ledger rows that the policy no longer keeps, and returns how many.
+    fn prune_archive<'a>(&'a self, policy: &'a ArchivePolicy, now: Timestamp) -> StoreFuture<'a, i64>;
     /// Counts of the run, and the newest failures of its source; the figures of [`DeadLetterStore`] are left out.
     fn summary<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, RunSummary>;
     /// Tells that a run is through, as far as this process is concerned: a store that makes its index once everything is

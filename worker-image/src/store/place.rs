@@ -6,11 +6,13 @@ use std::{
     time::Duration,
 };
 
-use lexigram_api::contract::StoreLocation;
+use lexigram_api::contract::{StoreLocation, StoreRoot};
 
 use super::{
-    Collection, EmbeddingCache, Rebuild, SqliteCache, SqliteRebuild, SqliteStore, StoreError, TextStore,
-    postgres::{self, Database, PostgresCache, PostgresRebuild, PostgresStore},
+    Collection, EmbeddingCache, Limits, Rebuild, SqliteCache, SqliteRebuild, SqliteStore, StoreError, TextStore,
+    Upkeep,
+    postgres::{self, Database, PostgresCache, PostgresRebuild, PostgresStore, PostgresUpkeep},
+    sqlite::SqliteUpkeep,
 };
 
 /// A process's part of a run's items: where `count` processes share them, the part `index` of 0, 1, … is its own.
@@ -156,5 +158,14 @@ impl Place {
             Self::Postgres(database) => PostgresCache::open(database).await.map(|cache| Box::new(cache) as _),
         };
         opened.inspect_err(|error| tracing::warn!("the embedding cache is not used: {error}")).ok()
+    }
+}
+
+/// A whole store, to maintain it.
+#[must_use]
+pub fn upkeep_of(root: &StoreRoot, limits: Limits) -> Box<dyn Upkeep> {
+    match root {
+        StoreRoot::Sqlite { directory, cache } => Box::new(SqliteUpkeep::new(directory, cache, limits)),
+        StoreRoot::Postgres(server) => Box::new(PostgresUpkeep::new(server, limits)),
     }
 }

@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod s3;
 pub mod source;
+pub mod upkeep;
 pub mod web;
 
 use std::{

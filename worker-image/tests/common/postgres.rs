@@ -15,7 +15,7 @@ use std::{
 };
 
 use lexigram_api::{
-    contract::{PostgresLocation, StoreLocation},
+    contract::{PostgresLocation, PostgresServer, StoreLocation},
     postgres::PostgresSettings,
 };
 use tokio_postgres::{Client, NoTls};
@@ -124,10 +124,8 @@ impl Database {
     /// The location of a collection.
     pub fn location(&self, collection: &str) -> StoreLocation {
         StoreLocation::Postgres(PostgresLocation {
-            uri: self.uri(),
+            server: PostgresServer { uri: self.uri(), settings: PostgresSettings::default(), ca_file: None },
             collection: collection.to_owned(),
-            settings: PostgresSettings::default(),
-            ca_file: None,
         })
     }
 

@@ -94,7 +94,7 @@ pub(super) async fn complete(tx: &Tx<'_>, write: &DocumentWrite) -> Result<(), S
     let done = format!(
         "UPDATE documents SET state = 'Done', outcome = $2, revision = $3, pipeline = $4, version = listed_version,
              chunks = $5, run_chunks = $5, run_tokens = $6, run_bytes = $7, run_cached = $8,
-             about = $9, attempts = 0, suspect = false, {NO_FAILURE}
+             about = $9, stored = clock_timestamp(), attempts = 0, suspect = false, {NO_FAILURE}
          WHERE id = $1"
     );
     let values: [&(dyn ToSql + Sync); 9] = [
@@ -135,15 +135,16 @@ pub(super) async fn remove_unlisted(tx: &Tx<'_>, run: &RunKey, shard: Shard) -> 
     Ok(removed)
 }
 
-pub(super) async fn prune_archive(tx: &Tx<'_>, policy: &ArchivePolicy, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn prune_archive(tx: &Tx<'_>, policy: &ArchivePolicy, now: Timestamp) -> Result<i64, StoreError> {
     let kept = SignedDuration::from_secs(i64::from(policy.retention_seconds));
     let oldest = now.checked_sub(kept).unwrap_or(Timestamp::UNIX_EPOCH);
     let most = i64::from(policy.max_items);
     let expired = "state = 'Archived' AND (last_failure < $1 OR id NOT IN
          (SELECT id FROM documents WHERE state = 'Archived' ORDER BY last_failure DESC, id DESC LIMIT $2))";
-    tx.execute(&format!("DELETE FROM documents WHERE chunks = 0 AND {expired}"), &[&oldest, &most]).await?;
+    let removed =
+        tx.execute(&format!("DELETE FROM documents WHERE chunks = 0 AND {expired}"), &[&oldest, &most]).await?;
     // a document that was ingested before stays, as it then was
     let as_before = format!("UPDATE documents SET state = 'Done', attempts = 0, {NO_FAILURE} WHERE {expired}");
-    tx.execute(&as_before, &[&oldest, &most]).await?;
-    Ok(())
+    let forgotten = tx.execute(&as_before, &[&oldest, &most]).await?;
+    Ok(i64::try_from(removed + forgotten).unwrap_or(i64::MAX))
 }

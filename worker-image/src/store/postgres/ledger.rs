@@ -92,7 +92,8 @@ pub(super) async fn add_listed(tx: &Tx<'_>, run: &RunKey, listed: &[Listed], pip
     tx.execute(&of_this_run, &[&run.scope, &run.run, &names, &versions, &buckets]).await?;
     // Done in this very version by this very pipeline: its content needs no look.
     let unchanged = format!(
-        "{page} UPDATE documents SET run = $2, outcome = 'Skipped', {NOTHING_WRITTEN} FROM page
+        "{page} UPDATE documents SET run = $2, outcome = 'Skipped', stored = clock_timestamp(), {NOTHING_WRITTEN}
+         FROM page
          WHERE scope = $1 AND documents.name = page.name AND run <> $2 AND state = 'Done'
              AND documents.version = page.version AND pipeline = $6"
     );
@@ -159,8 +160,8 @@ pub(super) async fn release(tx: &Tx<'_>, run: &RunKey, shard: Shard) -> Result<(
 
 pub(super) async fn skip(tx: &Tx<'_>, document: i64) -> Result<(), StoreError> {
     let sql = format!(
-        "UPDATE documents SET state = 'Done', outcome = $2, version = listed_version, attempts = 0, suspect = false,
-             {NO_FAILURE}
+        "UPDATE documents SET state = 'Done', outcome = $2, version = listed_version, stored = clock_timestamp(),
+             attempts = 0, suspect = false, {NO_FAILURE}
          WHERE id = $1"
     );
     tx.execute(&sql, &[&document, &Outcome::Skipped.as_str()]).await?;

@@ -17,6 +17,7 @@ mod search;
 mod session;
 mod texts;
 mod tls;
+mod upkeep;
 mod uri;
 mod vectors;
 
@@ -41,6 +42,7 @@ use session::transact;
 pub use cache::PostgresCache;
 pub use rebuild::PostgresRebuild;
 pub use session::Database;
+pub use upkeep::PostgresUpkeep;
 pub(crate) use uri::is_uri;
 
 /// A collection in a Postgres database.
@@ -250,7 +252,7 @@ impl Store for PostgresStore {
         Box::pin(async move { transact!(self, |tx| chunks::remove_unlisted(&tx, run, self.shard)) })
     }
 
-    fn prune_archive<'a>(&'a self, policy: &'a ArchivePolicy, now: Timestamp) -> StoreFuture<'a, ()> {
+    fn prune_archive<'a>(&'a self, policy: &'a ArchivePolicy, now: Timestamp) -> StoreFuture<'a, i64> {
         Box::pin(async move { transact!(self, |tx| chunks::prune_archive(&tx, policy, now)) })
     }
 

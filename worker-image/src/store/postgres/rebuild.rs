@@ -36,9 +36,7 @@ impl PostgresRebuild {
         collection: &Collection<'_>,
         patience: Duration,
     ) -> Result<Self, StoreError> {
-        let scopes = vec!["the vectors of another model".to_owned()];
-        let claim = Claim { scopes, run: run_by_hand(), shard: 0 };
-        let lock = RunLock::take(&database, claim, patience).await?;
+        let lock = take(&database, patience).await?;
         let mut client = database.connect().await?;
         let transaction = client.transaction().await?;
         schema::gate(&transaction, &database.schema).await?;
@@ -68,6 +66,33 @@ impl Rebuild for PostgresRebuild {
             transact!(self, |tx| finish(&tx, &self.database.schema))
         })
     }
+}
+
+/// Keeps other rebuilds of the collection out.
+async fn take(database: &Arc<Database>, patience: Duration) -> Result<RunLock, StoreError> {
+    let scopes = vec!["the vectors of another model".to_owned()];
+    RunLock::take(database, Claim { scopes, run: run_by_hand(), shard: 0 }, patience).await
+}
+
+/// Drops what a rebuild has made that ended half-way, and says whether there was one that nobody goes on with. In a dry
+/// run it stays.
+pub(super) async fn give_up(database: &Arc<Database>, dry_run: bool) -> Result<bool, StoreError> {
+    let _lock = match take(database, Duration::ZERO).await {
+        Ok(lock) => lock,
+        Err(StoreError::Locked { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let mut client = database.connect().await?;
+    let transaction = client.transaction().await?;
+    schema::gate(&transaction, &database.schema).await?;
+    let there = schema::read_meta(&transaction, NEXT_MODEL).await?.is_some();
+    if there && !dry_run {
+        let drop = format!("DROP INDEX IF EXISTS chunks_left; ALTER TABLE chunks DROP COLUMN IF EXISTS {NEXT}");
+        transaction.batch_execute(&format!("SET LOCAL lock_timeout = '5s'; {drop}")).await?;
+        transaction.execute("DELETE FROM meta WHERE key = $1", &[&NEXT_MODEL]).await?;
+    }
+    transaction.commit().await?;
+    Ok(there)
 }
 
 async fn begin(transaction: &Transaction<'_>, collection: &Collection<'_>) -> Result<(), StoreError> {

@@ -15,10 +15,11 @@ const MOST_NAME_BYTES: usize = 63;
 /// Keys of `meta`.
 pub(super) const MODEL: &str = "model";
 pub(super) const NEXT_MODEL: &str = "next_model";
+pub(super) const COLLECTION: &str = "collection";
 const META: &str = "SELECT value FROM meta WHERE key = $1";
 
 /// Statements that lead from each version to the next; the number of applied ones is in `migrations`.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = ["
     CREATE TABLE meta (key text PRIMARY KEY, value text NOT NULL);
 
     CREATE TABLE runs (
@@ -95,6 +96,10 @@ const MIGRATIONS: [&str; 1] = ["
     );
     CREATE INDEX chunks_by_document ON chunks (document);
     CREATE INDEX chunks_by_words ON chunks USING gin (words);
+", "
+    -- when it was stored last, or found unchanged; what is there counts from now
+    ALTER TABLE documents ADD COLUMN stored timestamptz DEFAULT now();
+    ALTER TABLE documents ALTER COLUMN stored DROP DEFAULT;
 "];
 
 /// The schema of a collection. Names that are too long are cut, and told apart by a hash.
@@ -129,6 +134,10 @@ pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
         transaction.batch_execute(migration).await?;
         transaction.execute("INSERT INTO migrations (version) VALUES ($1)", &[&version]).await?;
     }
+    // the name of a schema may be cut
+    let name = "INSERT INTO meta (key, value) VALUES ($1, $2)
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE meta.value <> excluded.value";
+    transaction.execute(name, &[&COLLECTION, &database.collection]).await?;
     Ok(transaction.commit().await?)
 }
 

@@ -25,6 +25,8 @@ pub struct Database {
     tls: MakeRustlsConnect,
     pool: Pool,
     session: String,
+    /// The collection.
+    pub(super) collection: String,
     /// The collection's schema.
     pub(super) schema: String,
     /// The schema of the embedding cache.
@@ -39,9 +41,9 @@ impl Database {
             let problem = format!("cannot be '{}'; use letters, digits, '.', '_' and '-'", location.collection);
             return Err(StoreError::Setting { field: "the collection's name", problem });
         }
-        let target = Target::of(location)?;
+        let target = Target::of(&location.server)?;
         let tls = MakeRustlsConnect::new(tls::client_config(target.tls, target.ca_file.as_deref())?);
-        let settings = &location.settings;
+        let settings = &location.server.settings;
         let schema = schema_name(&settings.schema_prefix, &location.collection);
         let cache_schema = schema_name(&settings.schema_prefix, "_embedding_cache");
         let session = session(&schema, settings.statement_timeout_seconds);
@@ -62,7 +64,7 @@ impl Database {
             .post_create(hook)
             .build()
             .map_err(|error| StoreError::Other(error.to_string()))?;
-        Ok(Self { target, tls, pool, session, schema, cache_schema })
+        Ok(Self { target, tls, pool, session, collection: location.collection.clone(), schema, cache_schema })
     }
 
     /// What messages call the store.
@@ -73,6 +75,11 @@ impl Database {
     /// A connection of the pool.
     pub(super) async fn client(&self) -> Result<Object, StoreError> {
         Ok(self.pool.get().await?)
+    }
+
+    /// How connections are protected.
+    pub(super) fn tls(&self) -> MakeRustlsConnect {
+        self.tls.clone()
     }
 
     /// A connection beside the pool; it ends when the client is dropped.

@@ -23,7 +23,7 @@ pub(super) async fn add_ranges(
     let of_this_run = "SELECT 1 FROM documents WHERE scope = $1 AND name = $2 AND run = $3";
     // Done in this very version, and no text of it is missing: those that failed first and were done later count.
     let unchanged = format!(
-        "UPDATE documents SET run = $3, outcome = 'Skipped', {NOTHING_WRITTEN}
+        "UPDATE documents SET run = $3, outcome = 'Skipped', stored = clock_timestamp(), {NOTHING_WRITTEN}
          WHERE scope = $1 AND name = $2 AND state = 'Done' AND version = $4 AND pipeline = $5
              AND $7 AND weight + (SELECT count(*) FROM documents AS single
                  WHERE single.part_of = documents.id AND single.state = 'Done') = $6
@@ -111,7 +111,7 @@ pub(super) async fn complete_range(tx: &Tx<'_>, run: &RunKey, write: &RangeWrite
     }
     let done = format!(
         "UPDATE documents SET state = 'Done', outcome = 'Done', revision = $2, pipeline = $3, version = listed_version,
-             weight = $4, chunks = $4, run_chunks = $4, run_tokens = $5, run_bytes = $6, run_cached = $7,
+             stored = clock_timestamp(), weight = $4, chunks = $4, run_chunks = $4, run_tokens = $5, run_bytes = $6, run_cached = $7,
              attempts = 0, suspect = false, {NO_FAILURE}
          WHERE id = $1"
     );
@@ -133,7 +133,7 @@ pub(super) async fn complete_texts(
     insert(tx, texts.collect()).await?;
     let note = format!(
         "UPDATE documents SET state = 'Done', outcome = 'Done', revision = $2, pipeline = $3,
-             version = listed_version, chunks = 1, run_chunks = 1, run_tokens = $4, run_bytes = $5,
+             version = listed_version, stored = clock_timestamp(), chunks = 1, run_chunks = 1, run_tokens = $4, run_bytes = $5,
              run_cached = $6, attempts = 0, suspect = false, {NO_FAILURE}
          WHERE id = $1"
     );

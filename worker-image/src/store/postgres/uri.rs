@@ -2,7 +2,7 @@
 
 use std::{fs, str::FromStr, time::Duration};
 
-use lexigram_api::{contract::PostgresLocation, postgres::TlsMode};
+use lexigram_api::{contract::PostgresServer, postgres::TlsMode};
 use tokio_postgres::{
     Config,
     config::{Host, SslMode},
@@ -25,18 +25,18 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Reads the URI that a location names.
-    pub(super) fn of(location: &PostgresLocation) -> Result<Self, StoreError> {
-        let uri = match location.uri.strip_prefix("file:") {
-            None => location.uri.clone(),
+    /// Reads the URI that a server is named by.
+    pub(super) fn of(server: &PostgresServer) -> Result<Self, StoreError> {
+        let uri = match server.uri.strip_prefix("file:") {
+            None => server.uri.clone(),
             Some(path) => {
                 let problem = |error| setting(format!("{path} cannot be read ({error})"));
                 fs::read_to_string(path).map_err(problem)?.trim().to_owned()
             }
         };
         let mut target = Self::parse(&uri)?;
-        target.tls = location.settings.tls_mode.unwrap_or(target.tls);
-        target.ca_file = location.ca_file.clone().or(target.ca_file);
+        target.tls = server.settings.tls_mode.unwrap_or(target.tls);
+        target.ca_file = server.ca_file.clone().or(target.ca_file);
         if target.config.get_password().is_none()
             && let Ok(password) = std::env::var("PGPASSWORD")
         {

@@ -38,6 +38,7 @@ fn key(schema: &str) -> i64 {
 /// Makes the index once a run has loaded a collection that is large enough for one; of several shards the last one does.
 pub(super) async fn index_after(database: &Database, run: &RunKey) -> Result<(), StoreError> {
     let client = database.connect().await?;
+    client.batch_execute("SET statement_timeout = 0").await?;
     let loading = "SELECT EXISTS (SELECT 1 FROM documents WHERE scope = $1 AND run = $2 AND outcome IS NULL)";
     if client.query_one(loading, &[&run.scope, &run.run]).await?.get(0) {
         return Ok(());
@@ -48,10 +49,13 @@ pub(super) async fn index_after(database: &Database, run: &RunKey) -> Result<(),
 /// Makes the index of a column of vectors where it is missing, while others read and write. One that was begun by a
 /// process that died is of no use, and made again.
 pub(super) async fn index(database: &Database, column: &str) -> Result<(), StoreError> {
-    index_on(&database.connect().await?, database, column).await
+    let client = database.connect().await?;
+    client.batch_execute("SET statement_timeout = 0").await?;
+    index_on(&client, database, column).await
 }
 
-async fn index_on(client: &Client, database: &Database, column: &str) -> Result<(), StoreError> {
+/// As [`index`], on a connection whose statements may take as long as that takes.
+pub(super) async fn index_on(client: &Client, database: &Database, column: &str) -> Result<(), StoreError> {
     let facts = client
         .query_opt(
             "SELECT atttypmod, (SELECT count(*) FROM (SELECT 1 FROM chunks LIMIT $3) AS counted),
@@ -69,7 +73,6 @@ async fn index_on(client: &Client, database: &Database, column: &str) -> Result<
     if !client.query_one("SELECT pg_try_advisory_lock($1)", &[&mine]).await?.get::<_, bool>(0) {
         return Ok(());
     }
-    client.batch_execute("SET statement_timeout = 0").await?;
     let index = name(column);
     client.batch_execute(&format!("DROP INDEX IF EXISTS \"{}\".{index}", database.schema)).await?;
     let make = format!("CREATE INDEX CONCURRENTLY {index} ON chunks USING hnsw ({column} vector_cosine_ops)");

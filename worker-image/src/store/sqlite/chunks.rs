@@ -6,7 +6,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::{
     super::{DocumentWrite, EmbeddedChunk, Outcome, RunKey, StoreError, columns::NO_FAILURE},
-    rebuild, vectors,
+    rebuild,
+    schema::NOW,
+    vectors,
 };
 
 pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Result<(), StoreError> {
@@ -20,7 +22,7 @@ pub(super) fn complete(connection: &mut Connection, write: &DocumentWrite) -> Re
         &format!(
             "UPDATE documents SET state = 'Done', outcome = ?2, revision = ?3, pipeline = ?4, version = listed_version,
                  chunks = ?5, run_chunks = ?5, run_tokens = ?6, run_bytes = ?7, run_cached = ?8,
-                 about = ?9, attempts = 0, suspect = 0, {NO_FAILURE}
+                 about = ?9, stored = {NOW}, attempts = 0, suspect = 0, {NO_FAILURE}
              WHERE id = ?1"
         ),
         params![
@@ -111,7 +113,7 @@ pub(super) fn prune_archive(
     connection: &mut Connection,
     policy: &ArchivePolicy,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<i64, StoreError> {
     let oldest = now
         .checked_sub(SignedDuration::from_secs(i64::from(policy.retention_seconds)))
         .unwrap_or(Timestamp::MIN)
@@ -120,10 +122,10 @@ pub(super) fn prune_archive(
     let expired = "state = 'Archived' AND (last_failure < ?1 OR id NOT IN
          (SELECT id FROM documents WHERE state = 'Archived' ORDER BY last_failure DESC, id DESC LIMIT ?2))";
     let bounds = params![oldest, policy.max_items];
-    transaction.execute(&format!("DELETE FROM documents WHERE chunks = 0 AND {expired}"), bounds)?;
+    let removed = transaction.execute(&format!("DELETE FROM documents WHERE chunks = 0 AND {expired}"), bounds)?;
     // a document that was ingested before stays, as it then was
-    transaction
+    let forgotten = transaction
         .execute(&format!("UPDATE documents SET state = 'Done', attempts = 0, {NO_FAILURE} WHERE {expired}"), bounds)?;
     transaction.commit()?;
-    Ok(())
+    Ok(i64::try_from(removed + forgotten).unwrap_or(i64::MAX))
 }

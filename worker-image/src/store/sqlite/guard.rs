@@ -2,7 +2,8 @@
 //! file system's type; takes file locks.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -55,16 +56,18 @@ impl ScopeLock {
         let lock_path = lock_path(path, scope);
         let unavailable =
             |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("{}: {error}", lock_path.display()));
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(|error| unavailable(&error))?;
         let deadline = tokio::time::Instant::now() + patience;
         loop {
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&lock_path)
+                .map_err(|error| unavailable(&error))?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) if is_there(&file, &lock_path) => return Ok(Self { _file: file }),
+                // maintenance has removed the file between the two steps: whoever comes next makes another one
+                Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) if tokio::time::Instant::now() < deadline => {
                     tokio::time::sleep(LOCK_INTERVAL).await;
                 }
@@ -79,6 +82,12 @@ impl ScopeLock {
             }
         }
     }
+}
+
+/// Whether the path still leads to the file.
+fn is_there(file: &File, path: &Path) -> bool {
+    let same = |file: &Metadata, at_path: &Metadata| (file.dev(), file.ino()) == (at_path.dev(), at_path.ino());
+    matches!((&file.metadata(), &fs::metadata(path)), (Ok(file), Ok(at_path)) if same(file, at_path))
 }
 
 /// `docs.db` and a hash of the scope: `docs.db.3f2a90c1.lock`.

@@ -10,6 +10,7 @@ use super::{
         columns::{KEPT_RUNS, NO_FAILURE, NOTHING_WRITTEN},
     },
     rows::{newest_failures, time},
+    schema::NOW,
 };
 use crate::source::Listed;
 
@@ -74,7 +75,7 @@ pub(super) fn add_listed(
             .prepare_cached("UPDATE documents SET listed_version = ?4 WHERE scope = ?1 AND name = ?2 AND run = ?3")?;
         // Done in this very version by this very pipeline: its content needs no look.
         let mut unchanged = transaction.prepare_cached(&format!(
-            "UPDATE documents SET run = ?3, outcome = 'Skipped', {NOTHING_WRITTEN}
+            "UPDATE documents SET run = ?3, outcome = 'Skipped', stored = {NOW}, {NOTHING_WRITTEN}
              WHERE scope = ?1 AND name = ?2 AND state = 'Done' AND version = ?4 AND pipeline = ?5",
         ))?;
         // A new run gives a document all its attempts again; only what may have killed a worker keeps its count.
@@ -142,8 +143,8 @@ pub(super) fn release(connection: &mut Connection, run: &RunKey) -> Result<(), S
 pub(super) fn skip(connection: &mut Connection, document: i64) -> Result<(), StoreError> {
     connection.execute(
         &format!(
-            "UPDATE documents SET state = 'Done', outcome = ?2, version = listed_version, attempts = 0, suspect = 0,
-                 {NO_FAILURE}
+            "UPDATE documents SET state = 'Done', outcome = ?2, version = listed_version, stored = {NOW}, attempts = 0,
+                 suspect = 0, {NO_FAILURE}
              WHERE id = ?1"
         ),
         params![document, Outcome::Skipped.as_str()],

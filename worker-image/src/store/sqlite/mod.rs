@@ -14,6 +14,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod upkeep;
 mod vectors;
 
 use std::{
@@ -37,6 +38,7 @@ use super::{
 use crate::source::Listed;
 pub use cache::SqliteCache;
 pub use rebuild::SqliteRebuild;
+pub use upkeep::SqliteUpkeep;
 
 use guard::ScopeLock;
 
@@ -154,6 +156,7 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     lexigram_sqlite_vec::register()?;
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    make_room_returnable(&connection)?;
     // FULL: a write that was acknowledged is still there after the power went; in WAL mode this costs one fsync a write
     let prepared = connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;",
@@ -166,6 +169,15 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         _ => error.into(),
     })?;
     Ok(connection)
+}
+
+/// Lets a file that is new give free pages back bit by bit: later it would have to be copied for that. It says nothing of
+/// a file that is something else.
+fn make_room_returnable(connection: &Connection) -> rusqlite::Result<()> {
+    match connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)) {
+        Ok(0) => connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL"),
+        _ => Ok(()),
+    }
 }
 
 impl Store for SqliteStore {
@@ -250,7 +262,7 @@ impl Store for SqliteStore {
         self.with(move |connection| chunks::remove_unlisted(connection, &run))
     }
 
-    fn prune_archive<'a>(&'a self, policy: &'a ArchivePolicy, now: Timestamp) -> StoreFuture<'a, ()> {
+    fn prune_archive<'a>(&'a self, policy: &'a ArchivePolicy, now: Timestamp) -> StoreFuture<'a, i64> {
         let policy = policy.clone();
         self.with(move |connection| chunks::prune_archive(connection, &policy, now))
     }

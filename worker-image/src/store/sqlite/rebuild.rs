@@ -15,6 +15,9 @@ use super::{
     open, schema, vectors, with,
 };
 
+/// What the lock of a rebuild is taken for.
+pub(super) const SCOPE: &str = "the vectors of another model";
+
 /// Chunks that have their vector of the next model; `chunks` may lose rows and gain others at any time.
 const CARRIED: &str = "carried_over";
 /// The chunks that have none.
@@ -33,7 +36,7 @@ impl SqliteRebuild {
     /// # Errors
     /// If the file cannot be used, or another rebuild does not end.
     pub async fn begin(path: &Path, collection: &Collection<'_>, patience: Duration) -> Result<Self, StoreError> {
-        let lock = ScopeLock::take(path, "the vectors of another model", patience).await?;
+        let lock = ScopeLock::take(path, SCOPE, patience).await?;
         let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         schema::migrate(&mut connection, &path.display().to_string())?;
         begin(&mut connection, collection)?;
@@ -76,6 +79,18 @@ fn drop_next(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     transaction.execute_batch(&format!("DROP TABLE {}; DROP TABLE {CARRIED}", vectors::next(transaction)?))?;
     transaction.execute("DELETE FROM meta WHERE key = ?1", [vectors::NEXT_MODEL])?;
     Ok(())
+}
+
+/// Drops what a rebuild has made that ended half-way, and says whether there was one; its lock has to be held. In a dry
+/// run it stays.
+pub(super) fn give_up(connection: &mut Connection, dry_run: bool) -> Result<bool, StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let there = vectors::meta(&transaction, vectors::NEXT_MODEL)?.is_some();
+    if there && !dry_run {
+        drop_next(&transaction)?;
+    }
+    transaction.commit()?;
+    Ok(there)
 }
 
 /// Chunks are removed: what the rebuild has made for them goes too, since their ids may be given to others.

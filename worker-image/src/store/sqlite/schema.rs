@@ -11,7 +11,7 @@ use super::{
 const APPLICATION_ID: i64 = 0x6c78_676d;
 
 /// Statements that lead from each version to the next; the number of applied ones is `PRAGMA user_version`.
-const MIGRATIONS: [&str; 3] = ["
+const MIGRATIONS: [&str; 4] = ["
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 
     CREATE TABLE runs (
@@ -94,7 +94,13 @@ const MIGRATIONS: [&str; 3] = ["
     CREATE TRIGGER words_removed AFTER DELETE ON chunks BEGIN
         INSERT INTO words (words, rowid, text) VALUES ('delete', old.id, old.text);
     END;
+", "
+    ALTER TABLE documents ADD COLUMN stored INTEGER; -- when it was stored last, or found unchanged
+    UPDATE documents SET stored = unixepoch() * 1000 WHERE state = 'Done';
 "];
+
+/// The time as it stands in the ledger.
+pub(super) const NOW: &str = "(unixepoch() * 1000)";
 
 /// Refuses a file that is no store, or one that has not been filled yet.
 pub(super) fn check(connection: &Connection, path: &str) -> Result<(), StoreError> {
@@ -112,6 +118,12 @@ pub(super) fn check(connection: &Connection, path: &str) -> Result<(), StoreErro
 /// Makes the tables in an empty file, and brings those of an older version to the newest.
 pub(super) fn migrate(connection: &mut Connection, path: &str) -> Result<(), StoreError> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if number(connection, "PRAGMA application_id")? == APPLICATION_ID
+        && number(connection, "PRAGMA user_version")? == known
+    {
+        // nothing to do, and nobody to wait for
+        return Ok(());
+    }
     // the write lock first: two workers that open a new store at once must not both make its tables
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let foreign = number(&transaction, "PRAGMA application_id")? != APPLICATION_ID

@@ -9,7 +9,9 @@ use super::{
         columns::{NO_FAILURE, NOTHING_WRITTEN},
     },
     chunks::remove_chunks,
-    ledger, vectors,
+    ledger,
+    schema::NOW,
+    vectors,
 };
 
 pub(super) fn add_ranges(
@@ -25,7 +27,7 @@ pub(super) fn add_ranges(
             transaction.prepare_cached("SELECT 1 FROM documents WHERE scope = ?1 AND name = ?2 AND run = ?3")?;
         // Done in this very version, and no text of it is missing: those that failed first and were done later count.
         let mut unchanged = transaction.prepare_cached(&format!(
-            "UPDATE documents SET run = ?3, outcome = 'Skipped', {NOTHING_WRITTEN}
+            "UPDATE documents SET run = ?3, outcome = 'Skipped', stored = {NOW}, {NOTHING_WRITTEN}
              WHERE scope = ?1 AND name = ?2 AND state = 'Done' AND version = ?4 AND pipeline = ?5
                  AND ?7 AND weight + (SELECT count(*) FROM documents AS single
                      WHERE single.part_of = documents.id AND single.state = 'Done') = ?6
@@ -130,7 +132,7 @@ pub(super) fn complete_range(connection: &mut Connection, run: &RunKey, write: &
     transaction.execute(
         &format!(
             "UPDATE documents SET state = 'Done', outcome = 'Done', revision = ?2, pipeline = ?3, version = listed_version,
-                 weight = ?4, chunks = ?4, run_chunks = ?4, run_tokens = ?5, run_bytes = ?6, run_cached = ?7,
+                 stored = {NOW}, weight = ?4, chunks = ?4, run_chunks = ?4, run_tokens = ?5, run_bytes = ?6, run_cached = ?7,
                  attempts = 0, suspect = 0, {NO_FAILURE}
              WHERE id = ?1"
         ),
@@ -162,7 +164,7 @@ pub(super) fn complete_texts(
         transaction.execute(
             &format!(
                 "UPDATE documents SET state = 'Done', outcome = 'Done', revision = ?2, pipeline = ?3,
-                     version = listed_version, chunks = 1, run_chunks = 1, run_tokens = ?4, run_bytes = ?5,
+                     version = listed_version, stored = {NOW}, chunks = 1, run_chunks = 1, run_tokens = ?4, run_bytes = ?5,
                      run_cached = ?6, attempts = 0, suspect = 0, {NO_FAILURE}
                  WHERE id = ?1"
             ),

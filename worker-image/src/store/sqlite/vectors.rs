@@ -35,6 +35,17 @@ pub(super) fn create(connection: &Connection, table: &str, dimension: usize) -> 
     ))
 }
 
+/// Numbers in a vector of the table in use; none if there is no such table.
+pub(super) fn dimension(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    if meta(connection, MODEL)?.is_none() {
+        return Ok(None);
+    }
+    let made = "SELECT sql FROM sqlite_schema WHERE name = ?1";
+    let made: Option<String> =
+        connection.prepare_cached(made)?.query_row([in_use(connection)?], |row| row.get(0)).optional()?;
+    Ok(made.and_then(|made| made.split_once("float[")?.1.split_once(']')?.0.parse().ok()))
+}
+
 /// Makes room in a connection for [`note_model`].
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("CREATE TEMP TABLE works_with (model TEXT NOT NULL)")
