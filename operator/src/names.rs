@@ -24,8 +24,18 @@ pub const ARCHIVE: &str = "workers.lexigram.dev/archive";
 pub const ARCHIVE_CATEGORIES: &str = "workers.lexigram.dev/archive-categories";
 /// Annotation beside [`ARCHIVE`]: only items of these names.
 pub const ARCHIVE_IDS: &str = "workers.lexigram.dev/archive-ids";
+/// Annotation of an IngestionJob, EmbeddingBatch or MaintenanceSchedule: a time, and with each new one a run is started.
+pub const RUN: &str = "workers.lexigram.dev/run";
+/// Annotation of a Job: how many runs of its object ran out of memory before it.
+pub const EXHAUSTED: &str = "workers.lexigram.dev/exhausted";
 /// Annotation of a Job: a digest of the Secrets, ConfigMaps and claims that its object named when it was created.
 pub const REFERENCES: &str = "workers.lexigram.dev/references";
+/// Annotation of a maintenance Job: its tasks by name and type, as JSON.
+pub const TASKS: &str = "workers.lexigram.dev/tasks";
+/// Annotation of a maintenance Job that is over: what came of it, as JSON.
+pub const OUTCOME: &str = "workers.lexigram.dev/outcome";
+/// Annotation of a CronJob: a digest of what it was made from.
+pub const DIGEST: &str = "workers.lexigram.dev/digest";
 /// Label of pods that mount a store's claim: they have to run on one node.
 pub const STORE_CLAIM_LABEL: &str = "workers.lexigram.dev/store-claim";
 /// The claim that holds the embedded stores of a namespace.
@@ -36,7 +46,7 @@ pub const KUEUE_QUEUE: &str = "kueue.x-k8s.io/queue-name";
 /// What the names of an EmbeddingBatch's runs begin with: `x-br1` is not the run `x-r1` of an IngestionJob `x`.
 pub const BATCH_RUN_PREFIX: &str = "b";
 /// Longest name of a Job: its pods carry it as a label.
-const MAX_NAME: usize = 63;
+pub(crate) const MAX_NAME: usize = 63;
 /// Hexadecimal digits of the hash in a name that was cut.
 const HASH_DIGITS: usize = 8;
 /// Characters of an object's uid in the names of its runs in the ledger.
@@ -53,6 +63,20 @@ pub(crate) fn short_hash(text: &str, bytes: usize) -> String {
 pub fn ledger_run(job_name: &str, owner_uid: &str) -> String {
     let incarnation: String = owner_uid.chars().take(UID_CHARS).collect();
     format!("{job_name}.{incarnation}")
+}
+
+/// Name of a child of the object `name`, of at most `most` characters. Long names are cut and end with a hash of the
+/// whole name before the suffix.
+#[must_use]
+pub(crate) fn child(name: &str, suffix: &str, most: usize) -> String {
+    if name.len() + suffix.len() <= most && !name.contains('.') {
+        return format!("{name}{suffix}");
+    }
+    // dots are fine in names of objects and not in the labels and host names that pods get from a Job's name
+    let hash = short_hash(name, HASH_DIGITS / 2);
+    let room = most - suffix.len() - HASH_DIGITS - 1;
+    let head: String = name.replace('.', "-").chars().take(room).collect();
+    format!("{}-{hash}{suffix}", head.trim_end_matches('-'))
 }
 
 /// Which run of a job a Kubernetes Job is.
@@ -73,14 +97,25 @@ impl RunNumber {
             Self::Full(number) => format!("-{prefix}r{number}"),
             Self::Retry(number) => format!("-{prefix}retry{number}"),
         };
-        if name.len() + suffix.len() <= MAX_NAME && !name.contains('.') {
-            return format!("{name}{suffix}");
+        child(name, &suffix, MAX_NAME)
+    }
+
+    /// Its number, if it is a full run.
+    #[must_use]
+    pub const fn full(self) -> Option<u32> {
+        match self {
+            Self::Full(number) => Some(number),
+            Self::Retry(_) => None,
         }
-        // dots are fine in names of objects and not in the labels and host names that pods get from a Job's name
-        let hash = short_hash(name, HASH_DIGITS / 2);
-        let room = MAX_NAME - suffix.len() - HASH_DIGITS - 1;
-        let head: String = name.replace('.', "-").chars().take(room).collect();
-        format!("{}-{hash}{suffix}", head.trim_end_matches('-'))
+    }
+
+    /// Its number, if it is a retry.
+    #[must_use]
+    pub const fn retry(self) -> Option<u32> {
+        match self {
+            Self::Full(_) => None,
+            Self::Retry(number) => Some(number),
+        }
     }
 
     /// The run that the Kubernetes Job `job_name` of the object `name` is.

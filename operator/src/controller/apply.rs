@@ -5,7 +5,7 @@
 
 use std::fmt::Debug;
 
-use k8s_openapi::{NamespaceResourceScope, api::batch::v1::Job};
+use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
@@ -52,9 +52,11 @@ where
             Err(ControllerError::BeingDeleted { kind: kind(), name })
         }
         Some(found) => {
-            let ours =
-                found.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid == owner_uid);
-            if ours { Ok(false) } else { Err(ControllerError::NameTaken { kind: kind(), name }) }
+            if is_owned(&found, owner_uid) {
+                Ok(false)
+            } else {
+                Err(ControllerError::NameTaken { kind: kind(), name })
+            }
         }
         // it has gone since: the next pass creates it
         None => Err(ControllerError::BeingDeleted { kind: kind(), name }),
@@ -74,10 +76,45 @@ where
     }
 }
 
-/// Suspends a Job, or lets it go on. A Job that has gone is no error.
-pub(super) async fn set_suspend(api: &Api<Job>, name: &str, suspend: bool) -> Result<(), ControllerError> {
+/// Suspends a Job or CronJob, or lets it go on. One that has gone is no error.
+pub(super) async fn set_suspend<K>(api: &Api<K>, name: &str, suspend: bool) -> Result<(), ControllerError>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
     let by_us = PatchParams { field_manager: Some(OPERATOR.to_owned()), ..Default::default() };
     gone_is_fine(api.patch(name, &by_us, &Patch::Merge(json!({"spec": {"suspend": suspend}}))).await)
+}
+
+/// Sets one annotation of an object.
+pub(super) async fn annotate<K>(api: &Api<K>, name: &str, key: &str, value: &str) -> Result<(), ControllerError>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    let by_us = PatchParams { field_manager: Some(OPERATOR.to_owned()), ..Default::default() };
+    gone_is_fine(api.patch(name, &by_us, &Patch::Merge(json!({"metadata": {"annotations": {key: value}}}))).await)
+}
+
+/// Replaces an object's status, unless the object has changed since it was read.
+pub(super) async fn status<K>(api: &Api<K>, object: &K, status: &impl Serialize) -> Result<(), ControllerError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": {"name": object.name_any(), "resourceVersion": object.resource_version()},
+        "status": status,
+    });
+    api.patch_status(&object.name_any(), &PatchParams::apply(OPERATOR).force(), &Patch::Apply(patch)).await?;
+    Ok(())
+}
+
+/// Deletes an object once what it owns has gone. One that has gone is no error.
+pub(super) async fn stop<K>(api: &Api<K>, name: &str) -> Result<(), ControllerError>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    gone_is_fine(api.delete(name, &DeleteParams::foreground()).await)
 }
 
 /// Deletes an object and what it owns. One that has gone is no error.
@@ -87,6 +124,21 @@ where
 {
     let preconditions = uid.map(|uid| Preconditions { uid: Some(uid), resource_version: None });
     gone_is_fine(api.delete(name, &DeleteParams { preconditions, ..DeleteParams::background() }).await)
+}
+
+/// Deletes a child and what it owns, unless it belongs to somebody else by now.
+pub(super) async fn delete_ours<K>(api: &Api<K>, name: &str, owner_uid: &str) -> Result<(), ControllerError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    match api.get_metadata_opt(name).await? {
+        Some(found) if is_owned(&found, owner_uid) => delete(api, name, found.uid()).await,
+        _ => Ok(()),
+    }
+}
+
+fn is_owned(child: &impl ResourceExt, owner_uid: &str) -> bool {
+    child.owner_references().iter().any(|owner| owner.controller == Some(true) && owner.uid == owner_uid)
 }
 
 fn gone_is_fine<T>(result: Result<T, kube::Error>) -> Result<(), ControllerError> {

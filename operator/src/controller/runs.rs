@@ -14,16 +14,15 @@ use lexigram_api::{
 };
 
 use super::{
-    job::recovery::{
-        again::DEADLINE,
-        request::{self, Request, Wish},
-    },
+    job::recovery::request::{self, Request, Wish},
     outcome::Cause,
     pods::{self, Ended, Trouble, Worker, Workers},
     shards,
 };
-use crate::names::{OWNER_UID, REFERENCES, RunNumber, ledger_run};
+use crate::names::{EXHAUSTED, OWNER_UID, REFERENCES, RunNumber, ledger_run};
 
+/// Reason of a run that was active longer than it may: the Job controller's own word.
+pub const DEADLINE: &str = "DeadlineExceeded";
 /// Annotation of the pods of an Indexed Job.
 const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
@@ -38,6 +37,8 @@ pub struct Run {
     pub number: RunNumber,
     /// The request that it meets, if a person asked for it.
     pub request: Option<Request>,
+    /// Runs before this one in which memory ran out.
+    pub exhausted_before: u32,
     /// A digest of what the object named when the run was created.
     pub references: Option<String>,
     /// When the Job was created.
@@ -94,6 +95,7 @@ impl Run {
         Some(Self {
             number: RunNumber::parse(&name)?,
             request: Wish::ALL.into_iter().find_map(|wish| request::read(wish, annotations).ok()?),
+            exhausted_before: annotations.get(EXHAUSTED).and_then(|count| count.parse().ok()).unwrap_or(0),
             references: annotations.get(REFERENCES).cloned(),
             created: job.creation_timestamp().map_or(Timestamp::MIN, |time| time.0),
             started: status.and_then(|status| status.start_time.as_ref()).map(|time| time.0),
@@ -150,17 +152,7 @@ impl Run {
     /// What keeps an active run from going on, or did so a moment ago.
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
-        match (&self.workers.current, &self.workers.last_end) {
-            (Worker::Waiting(Some(trouble)), _) => Some(trouble.clone()),
-            (Worker::Absent | Worker::Waiting(None) | Worker::Ended, Some(end)) if end.cause != Cause::Exited(0) => {
-                Some(Trouble {
-                    reason: end.cause.reason(),
-                    message: format!("{}; the next worker goes on where this one stopped", self.story()),
-                    needs_help: false,
-                })
-            }
-            _ => None,
-        }
+        trouble(&self.workers)
     }
 
     /// Why the run failed, given its Job's condition.
@@ -175,22 +167,43 @@ impl Run {
                         .to_owned(),
             };
         }
-        if let Some(error) = self.last_report().and_then(|report| report.error.clone()) {
-            return error;
-        }
-        let category = self.workers.last_end.as_ref().map_or(FailureCategory::Unknown, |end| end.cause.category());
-        let reason = if reason == "BackoffLimitExceeded" { reason } else { "WorkerFailed" };
-        RunError { category, reason: reason.to_owned(), message: format!("{}; {message}", self.story()) }
+        failure(&self.workers, reason, message)
     }
+}
 
-    fn story(&self) -> String {
-        match &self.workers.last_end {
-            None => "the worker left no trace".to_owned(),
-            Some(end) => {
-                let said = end.report.as_ref().and_then(|report| report.error.as_ref());
-                let said = said.map(|error| format!(" ({})", error.message)).unwrap_or_default();
-                format!("the worker {}{said}", end.cause.story())
-            }
+/// What keeps the workers of an active run from going on, or did so a moment ago.
+pub(super) fn trouble(workers: &Workers) -> Option<Trouble> {
+    match (&workers.current, &workers.last_end) {
+        (Worker::Waiting(Some(trouble)), _) => Some(trouble.clone()),
+        (Worker::Absent | Worker::Waiting(None) | Worker::Ended, Some(end)) if end.cause != Cause::Exited(0) => {
+            Some(Trouble {
+                reason: end.cause.reason(),
+                message: format!("{}; the next worker goes on where this one stopped", story(workers)),
+                needs_help: false,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Why the run of these workers failed, given its Job's condition.
+pub(super) fn failure(workers: &Workers, reason: &str, message: &str) -> RunError {
+    let end = workers.last_end.as_ref();
+    if let Some(error) = end.and_then(|end| end.report.as_ref()?.error.clone()) {
+        return error;
+    }
+    let category = end.map_or(FailureCategory::Unknown, |end| end.cause.category());
+    let reason = if reason == "BackoffLimitExceeded" { reason } else { "WorkerFailed" };
+    RunError { category, reason: reason.to_owned(), message: format!("{}; {message}", story(workers)) }
+}
+
+fn story(workers: &Workers) -> String {
+    match &workers.last_end {
+        None => "the worker left no trace".to_owned(),
+        Some(end) => {
+            let said = end.report.as_ref().and_then(|report| report.error.as_ref());
+            let said = said.map(|error| format!(" ({})", error.message)).unwrap_or_default();
+            format!("the worker {}{said}", end.cause.story())
         }
     }
 }
@@ -200,7 +213,8 @@ fn index(pod: &Pod) -> Option<usize> {
     pod.annotations().get(COMPLETION_INDEX)?.parse().ok()
 }
 
-fn phase(job: &Job) -> RunPhase {
+/// How far a Job has come.
+pub(super) fn phase(job: &Job) -> RunPhase {
     let status = job.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let holds = |kind: &str| conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True");

@@ -83,8 +83,10 @@ impl Owner {
 /// What differs between the Jobs of different kinds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work<'a> {
-    /// Name of the Job, and of the ConfigMap with its work spec.
+    /// Name of the Job.
     pub name: &'a str,
+    /// Name of the ConfigMap with its work spec.
+    pub work_spec: &'a str,
     /// What the user changes about pods.
     pub overrides: &'a WorkerOverrides,
     /// Requests and limits of the worker's container.
@@ -245,7 +247,7 @@ fn volumes(work: &Work<'_>) -> (Vec<Volume>, Vec<VolumeMount>) {
     };
     let spec = Volume {
         name: "work-spec".to_owned(),
-        config_map: Some(ConfigMapVolumeSource { name: work.name.to_owned(), ..Default::default() }),
+        config_map: Some(ConfigMapVolumeSource { name: work.work_spec.to_owned(), ..Default::default() }),
         ..Default::default()
     };
     let scratch = Volume {

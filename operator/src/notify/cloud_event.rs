@@ -2,7 +2,8 @@
 //! JSON. No I/O.
 
 use jiff::Timestamp;
-use lexigram_api::resource::{ConditionType, DeadLetter, JobStatus, condition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use lexigram_api::resource::{DeadLetter, DeadLetterStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,6 +23,19 @@ pub struct Subject {
     pub name: String,
     /// Its uid.
     pub uid: String,
+}
+
+/// What is told of the object.
+#[derive(Clone, Debug)]
+pub struct Story<'a> {
+    /// What it is doing, in one word, if its kind has such words.
+    pub state: Option<&'a str>,
+    /// The condition that says how it fares.
+    pub condition: Option<&'a Condition>,
+    /// The run that the message is about.
+    pub run: Option<&'a str>,
+    /// What failed.
+    pub dead: DeadLetterStatus,
 }
 
 /// One message.
@@ -46,12 +60,11 @@ pub fn id(subject: &Subject, run: &str) -> String {
 }
 
 impl CloudEvent {
-    /// The message about what `status` says, under the id that status names.
+    /// The message about what a status tells, under the id that it names.
     #[must_use]
-    pub fn new(subject: &Subject, id: &str, status: &JobStatus) -> Self {
+    pub fn new(subject: &Subject, id: &str, story: &Story<'_>) -> Self {
         let Subject { kind, namespace, name, uid } = subject;
-        let said = condition(&status.conditions, ConditionType::Complete);
-        let dead = status.dead_letters.clone().unwrap_or_default();
+        let Story { state, condition: said, run, dead } = story;
         let examples: Vec<&DeadLetter> = dead.recent.iter().take(EXAMPLES).collect();
         Self {
             specversion: "1.0",
@@ -66,10 +79,10 @@ impl CloudEvent {
                 "namespace": namespace,
                 "name": name,
                 "uid": uid,
-                "state": status.state,
+                "state": state,
                 "reason": said.map(|condition| &condition.reason),
                 "message": said.map(|condition| &condition.message),
-                "run": status.latest_run,
+                "run": run,
                 "total": dead.total,
                 "retrying": dead.retrying,
                 "archived": dead.archived,
@@ -93,9 +106,9 @@ mod tests {
             name: "handbook".to_owned(),
             uid: "0f5c".to_owned(),
         };
-        let mut status = JobStatus { latest_run: Some("handbook-r1".to_owned()), ..Default::default() };
-        status.dead_letters.get_or_insert_default().notified = 3;
-        let event = CloudEvent::new(&subject, &id(&subject, "handbook-r1"), &status);
+        let dead = DeadLetterStatus { notified: 3, ..Default::default() };
+        let story = Story { state: Some("Stalled"), condition: None, run: Some("handbook-r1"), dead };
+        let event = CloudEvent::new(&subject, &id(&subject, "handbook-r1"), &story);
         let event = serde_json::to_value(&event).unwrap();
         assert_eq!(event["specversion"], "1.0");
         assert_eq!(event["id"], "0f5c.handbook-r1");

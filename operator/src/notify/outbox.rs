@@ -138,11 +138,14 @@ mod tests {
         http::{HeaderMap, StatusCode},
         routing::post,
     };
-    use lexigram_api::resource::JobStatus;
+    use lexigram_api::resource::DeadLetterStatus;
     use tokio::{net::TcpListener, sync::mpsc};
 
     use super::*;
-    use crate::notify::{cloud_event::Subject, webhook::WebhookSettings};
+    use crate::notify::{
+        cloud_event::{Story, Subject},
+        webhook::WebhookSettings,
+    };
 
     /// A receiver that gives these answers, one after the other, and hands over what it was sent.
     async fn receiver(answers: &[u16]) -> (SocketAddr, mpsc::UnboundedReceiver<(HeaderMap, String)>) {
@@ -164,7 +167,8 @@ mod tests {
     fn event() -> CloudEvent {
         let subject =
             Subject { kind: "IngestionJob", namespace: "docs".to_owned(), name: "x".to_owned(), uid: "u".to_owned() };
-        CloudEvent::new(&subject, "u.x-r1", &JobStatus::default())
+        let story = Story { state: None, condition: None, run: None, dead: DeadLetterStatus::default() };
+        CloudEvent::new(&subject, "u.x-r1", &story)
     }
 
     fn outbox(folder: &std::path::Path) -> Arc<Outbox> {

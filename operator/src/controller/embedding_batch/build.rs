@@ -26,7 +26,7 @@ pub(super) fn task(owner: &Owner, spec: &EmbeddingBatchSpec, mode: Mode) -> Embe
         fields: spec.input.fields.clone(),
         deduplicate: spec.deduplicate,
         dry_run: spec.dry_run,
-        embedding: provider::embedding(&spec.job),
+        embedding: provider::embedding(&spec.job.embedding, spec.job.parallelism),
         output,
         store,
         failure_policy: spec.job.failure_policy.clone(),

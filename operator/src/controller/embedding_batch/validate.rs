@@ -20,6 +20,7 @@ pub(super) fn input(input: &BatchInput) -> Result<(), Invalid> {
                 value: id,
                 expected: "id of one text only",
                 problem: "a text before has it; a text without id has its place in the list as id".to_owned(),
+                correctable: false,
             });
         }
     }
@@ -31,6 +32,7 @@ pub(super) fn input(input: &BatchInput) -> Result<(), Invalid> {
             value: name.to_owned(),
             expected: "name that tells its format",
             problem: "set spec.input.format to Lines, JSONL, CSV or Parquet".to_owned(),
+            correctable: false,
         }),
         _ => Ok(()),
     }

@@ -24,7 +24,7 @@ pub(super) fn task(owner: &Owner, spec: &IngestionJobSpec, mode: Mode) -> Ingest
         sync: spec.sync,
         parsing: spec.parsing.clone(),
         chunking: spec.chunking.clone(),
-        embedding: provider::embedding(&spec.job),
+        embedding: provider::embedding(&spec.job.embedding, spec.job.parallelism),
         store: store::location(&spec.job.store, collection),
         failure_policy: spec.job.failure_policy.clone(),
     }

@@ -17,6 +17,7 @@ pub(super) fn source(source: &Source) -> Result<(), Invalid> {
                 value: glob.clone(),
                 expected: "glob",
                 problem: error.kind().to_string(),
+                correctable: false,
             })?;
         }
     }

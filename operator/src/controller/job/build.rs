@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     controller::worker_pod::{self, Owner, Work},
-    names::{MANAGED_BY, OPERATOR, REFERENCES, STORE_CLAIM, ledger_run},
+    names::{EXHAUSTED, MANAGED_BY, OPERATOR, REFERENCES, STORE_CLAIM, ledger_run},
     settings::Settings,
 };
 
@@ -80,6 +80,7 @@ pub fn job<K: JobKind>(
     mounts.extend(store::mounts(&options.store));
     let work = Work {
         name: run,
+        work_spec: run,
         overrides: &options.worker,
         resources: memory::raised(resources, &options.failure_policy, circumstances.exhausted),
         store: options.store.embedded.is_some(),
@@ -92,6 +93,8 @@ pub fn job<K: JobKind>(
     let annotations = built.metadata.annotations.get_or_insert_default();
     annotations.extend(circumstances.request.into_iter().flat_map(|request| request.annotations.clone()));
     annotations.extend(circumstances.references.map(|digest| (REFERENCES.to_owned(), digest.to_owned())));
+    let exhausted = Some(circumstances.exhausted).filter(|count| *count > 0);
+    annotations.extend(exhausted.map(|count| (EXHAUSTED.to_owned(), count.to_string())));
     built
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lexigram_api::contract::{RunError, Selection};
 
-use super::{observe::Obstacle, recovery::request::Request, validate::Invalid};
+use super::{recovery::request::Request, references::Obstacle, validate::Invalid};
 use crate::{controller::pods::Trouble, names::RunNumber};
 
 /// What is to be done.

@@ -6,7 +6,9 @@ pub mod build;
 mod context;
 pub mod counts;
 pub mod decision;
+pub mod history;
 pub mod kind;
+pub mod leftovers;
 pub mod network;
 pub mod observe;
 mod outside;
@@ -32,14 +34,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams},
     runtime::{
         controller::{Action, Controller, Error as RuntimeError},
         reflector::ObjectRef,
         watcher::Error as WatchError,
     },
 };
-use serde_json::json;
 use tokio::sync::{OnceCell, watch as channel};
 use tokio_util::sync::CancellationToken;
 
@@ -50,14 +50,14 @@ use self::{
     recovery::{notification, sweep::sweep_at},
 };
 use super::{
-    ControllerError, Shared,
+    ControllerError, Shared, apply,
     events::Events,
+    notice,
     watch::{self, Cache},
     worker_client::WorkerClient,
 };
 use crate::{
     config::AiWorkers,
-    names::OPERATOR,
     queue::{Key, Queue},
 };
 
@@ -137,7 +137,7 @@ async fn pass<K: JobKind>(
     let key = key(job)?;
     let config = context.shared.config.borrow().clone();
     let seen = observe::observe(context, job, &key.0).await;
-    let notice = context.post(job, now);
+    let posted = context.post(job, now);
     let plan = context.admit(job, &key, plan::plan(job, &seen, &config, now), K::concurrency(&config));
     let applied = act::act(context, job, &key.0, &seen, &plan).await;
     if let Err(error) = &applied {
@@ -152,7 +152,7 @@ async fn pass<K: JobKind>(
         let project = |job: &K| {
             let mut status = status::project(job, &seen, &plan, applied.as_ref().err(), now);
             if context.shared.outbox.is_some() {
-                notification::tell(K::job_status_mut(&mut status), job, &seen, &plan, notice.as_ref(), now);
+                notification::tell(K::job_status_mut(&mut status), job, &seen, &plan, posted.as_ref(), now);
             }
             status
         };
@@ -160,7 +160,11 @@ async fn pass<K: JobKind>(
     }
     let created = applied?;
     context.measure(job, &key, &seen, (&plan, created), begun.elapsed(), now);
-    let looks = [next(job, &plan, &config, now), outside::look(notice.as_ref(), now)];
+    if stays {
+        // once status has told of them
+        act::clear(context, job, &key.0, &leftovers::leftovers(&seen)).await?;
+    }
+    let looks = [next(job, &plan, &config, now), notice::look(posted.as_ref(), now)];
     Ok(looks.into_iter().flatten().min().map_or_else(Action::await_change, Action::requeue))
 }
 
@@ -196,13 +200,7 @@ async fn write_status<K: JobKind>(
     if job.status() == Some(status) {
         return Ok(());
     }
-    let patch = json!({
-        "apiVersion": K::api_version(&()),
-        "kind": K::kind(&()),
-        "metadata": {"name": job.name_any(), "resourceVersion": job.resource_version()},
-        "status": status,
-    });
-    api.patch_status(&job.name_any(), &PatchParams::apply(OPERATOR).force(), &Patch::Apply(patch)).await?;
+    apply::status(api, job, status).await?;
     for transition in status::transitions(status_of(job), K::job_status(status)) {
         context.events.publish(&job.object_ref(&()), &transition).await;
     }

@@ -2,14 +2,16 @@
 
 use futures::future;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use kube::{Client, ResourceExt};
+use kube::ResourceExt;
 
 use super::{
     Context,
     counts::Tally,
-    kind::JobKind,
+    history,
+    kind::{JobKind, status_of},
     plan,
-    references::{self, Reference},
+    recovery::request::Request,
+    references::{self, Obstacle},
 };
 use crate::{
     controller::{
@@ -20,7 +22,7 @@ use crate::{
 };
 
 /// Label that the Job controller gives to the pods of a Job.
-const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
 /// What was seen.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,24 +31,12 @@ pub struct Observation {
     pub earlier: Vec<Run>,
     /// The newest full run and the retries that followed it, in this order.
     pub runs: Vec<Run>,
+    /// Runs that have ended by what status says: their numbers are not given again, even if their Jobs have gone.
+    pub told: Vec<RunNumber>,
     /// What stands against a start.
     pub obstacle: Option<Obstacle>,
     /// A digest of what the spec names, where that was looked at.
     pub references: Option<String>,
-}
-
-/// What stands against a start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// The spec names something that the namespace lacks.
-    Missing(Reference),
-    /// It could not be found out whether something is there.
-    Unknown {
-        /// Reason of the error.
-        reason: &'static str,
-        /// Its message.
-        message: String,
-    },
 }
 
 impl Observation {
@@ -68,43 +58,40 @@ impl Observation {
     /// The number after that of any full run.
     #[must_use]
     pub fn next_full(&self) -> RunNumber {
-        let number = |run: &Run| match run.number {
-            RunNumber::Full(number) => Some(number),
-            RunNumber::Retry(_) => None,
-        };
-        RunNumber::Full(self.all().filter_map(number).max().unwrap_or(0) + 1)
+        RunNumber::Full(self.numbers().filter_map(RunNumber::full).max().unwrap_or(0) + 1)
     }
 
     /// The number after that of any retry.
     #[must_use]
     pub fn next_retry(&self) -> RunNumber {
-        let number = |run: &Run| match run.number {
-            RunNumber::Retry(number) => Some(number),
-            RunNumber::Full(_) => None,
-        };
-        RunNumber::Retry(self.all().filter_map(number).max().unwrap_or(0) + 1)
+        RunNumber::Retry(self.numbers().filter_map(RunNumber::retry).max().unwrap_or(0) + 1)
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = RunNumber> {
+        self.all().map(|run| run.number).chain(self.told.iter().copied())
+    }
+
+    /// The runs since a person last asked for one, newest first. A run that is made again carries the same request.
+    pub fn since_asked(&self) -> impl Iterator<Item = &Run> {
+        let mut asked: Option<&Request> = None;
+        self.all().rev().take_while(move |run| {
+            let same = asked.is_none_or(|asked| run.request.as_ref() == Some(asked));
+            asked = asked.or(run.request.as_ref());
+            same
+        })
     }
 
     /// Runs that have failed since the last one that came to its end, and since a person last asked for one.
     #[must_use]
     pub fn failed_in_a_row(&self) -> u32 {
-        let mut failed = 0;
-        for run in self.all().rev() {
-            if !matches!(run.phase, RunPhase::Failed { .. }) {
-                break;
-            }
-            failed += 1;
-            if run.request.is_some() {
-                break;
-            }
-        }
-        failed
+        let failed = |run: &&Run| matches!(run.phase, RunPhase::Failed { .. });
+        u32::try_from(self.since_asked().take_while(failed).count()).unwrap_or(u32::MAX)
     }
 
-    /// Runs in which memory ran out.
+    /// Runs in which memory ran out, those among them whose Jobs have gone.
     #[must_use]
     pub fn exhausted(&self) -> u32 {
-        u32::try_from(self.all().filter(|run| run.is_exhausted()).count()).unwrap_or(u32::MAX)
+        self.all().fold(0, |before, run| before.max(run.exhausted_before) + u32::from(run.is_exhausted()))
     }
 
     /// What the runs add up to, by their reports and the live progress of the newest; nothing if the full run has
@@ -120,6 +107,7 @@ impl Observation {
 /// Reads everything that the plan for `job` depends on.
 pub(super) async fn observe<K: JobKind>(context: &Context<K>, job: &K, namespace: &str) -> Observation {
     let mut seen = Observation::of(runs(context, job, namespace));
+    seen.told = status_of(job).map(history::ended).unwrap_or_default();
     if plan::is_over(job, &seen) && !plan::may_come_back(job, &seen) {
         return seen;
     }
@@ -134,10 +122,13 @@ pub(super) async fn observe<K: JobKind>(context: &Context<K>, job: &K, namespace
             run.progress = shards::progress(running, &run.ended());
         }
         // only what may be started depends on it
-        _ => match look(&context.shared.client, namespace, job).await {
-            Ok(digest) => seen.references = digest,
-            Err(obstacle) => seen.obstacle = Some(obstacle),
-        },
+        _ => {
+            let named = references::of_options(job.options()).into_iter().chain(job.references());
+            match references::look(&context.shared.client, namespace, named).await {
+                Ok(digest) => seen.references = digest,
+                Err(obstacle) => seen.obstacle = Some(obstacle),
+            }
+        }
     }
     seen
 }
@@ -154,18 +145,4 @@ pub(super) fn runs<K: JobKind>(context: &Context<K>, job: &K, namespace: &str) -
     };
     let alive = children.iter().filter(|child| child.metadata.deletion_timestamp.is_none());
     alive.filter_map(|child| Run::read(child, &pods_of(&child.name_any()))).collect()
-}
-
-/// Looks for what the spec names: a digest of it, or what is missing.
-async fn look<K: JobKind>(client: &Client, namespace: &str, job: &K) -> Result<Option<String>, Obstacle> {
-    let all = references::of_options(job.options()).into_iter().chain(job.references());
-    let mut versions = Vec::new();
-    for reference in all {
-        match references::version(client, namespace, &reference).await {
-            Ok(Some(version)) => versions.push(version),
-            Ok(None) => return Err(Obstacle::Missing(reference)),
-            Err(error) => return Err(Obstacle::Unknown { reason: error.reason(), message: error.to_string() }),
-        }
-    }
-    Ok((!versions.is_empty()).then(|| references::digest(&versions)))
 }

@@ -11,18 +11,16 @@ use super::{
     plan::{Plan, Start},
     recovery::{dead_letters::reported, notification},
 };
-use crate::{names::RunNumber, notify::outbox::Delivery, queue::Key};
+use crate::{
+    controller::notice::{self, Notice},
+    names::RunNumber,
+    queue::Key,
+};
 
 impl<K: JobKind> Context<K> {
     /// Has the message that the job's status names delivered; says how far it has come, under its id.
-    pub(super) fn post(&self, job: &K, now: Timestamp) -> Option<(String, Delivery)> {
-        let outbox = self.shared.outbox.as_ref()?;
-        let Some(event) = notification::pending(job) else {
-            let known = status_of(job).and_then(|status| status.dead_letters.as_ref()?.notification.as_ref());
-            known.inspect(|notification| outbox.forget(&notification.id));
-            return None;
-        };
-        Some((event.id.clone(), outbox.post(K::KIND, &event, now)))
+    pub(super) fn post(&self, job: &K, now: Timestamp) -> Option<Notice> {
+        notice::post(&self.shared, &notice::subject(K::KIND, job), &notification::story(job)?, now)
     }
 
     /// Tells the metrics what a pass has done and seen, once its status is written: each fact once.
@@ -60,14 +58,4 @@ impl<K: JobKind> Context<K> {
             }
         }
     }
-}
-
-/// When a pass has to come back for the sake of a message.
-pub(super) fn look(notice: Option<&(String, Delivery)>, now: Timestamp) -> Option<Duration> {
-    let at = match &notice?.1 {
-        Delivery::UnderWay { look } => *look,
-        Delivery::Failing { next, .. } => *next,
-        Delivery::Delivered { .. } => return None,
-    };
-    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default().max(Duration::from_secs(1)))
 }

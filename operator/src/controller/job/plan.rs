@@ -48,7 +48,10 @@ pub fn plan<K: JobKind>(job: &K, seen: &Observation, config: &AiWorkers, now: Ti
         return Plan::Invalid(invalid);
     }
     let Some(run) = seen.runs.last() else {
-        return begin(job, seen, config, create(seen.next_full(), Take::Everything));
+        // the first run looks through everything as it is
+        let request =
+            comeback::wanted(job, seen).ok().and_then(|open| open.into_iter().find(|it| it.wish == Wish::Run));
+        return begin(job, seen, config, Start { request, ..create(seen.next_full(), Take::Everything) });
     };
     match &run.phase {
         RunPhase::Active if job.options().suspend => Plan::Suspended { halt: Some(halt(job, run)), stopping: true },
@@ -84,7 +87,7 @@ pub fn is_over<K: JobKind>(job: &K, seen: &Observation) -> bool {
 #[must_use]
 pub fn may_come_back<K: JobKind>(job: &K, seen: &Observation) -> bool {
     job.meta().deletion_timestamp.is_none()
-        && (waits_for_change(job) || comeback::wanted(job, seen).is_ok_and(|request| request.is_some()))
+        && (waits_for_change(job) || comeback::wanted(job, seen).is_ok_and(|open| !open.is_empty()))
 }
 
 /// Whether the job failed for want of a good Secret or ConfigMap.
@@ -110,6 +113,11 @@ fn is_reopened<K: JobKind>(job: &K, seen: &Observation) -> bool {
     let follows = match (RunNumber::parse(latest), newest.number) {
         (Some(RunNumber::Full(latest)), RunNumber::Full(newest))
         | (Some(RunNumber::Retry(latest)), RunNumber::Retry(newest)) => newest > latest,
+        // that retry may have gone since
+        (Some(RunNumber::Retry(_)), RunNumber::Full(newest)) => {
+            let known = seen.told.iter().filter_map(|told| told.full()).max();
+            known.is_some_and(|known| newest > known)
+        }
         _ => false,
     };
     newest.job != latest && (follows || seen.all().any(|run| run.job == latest))
@@ -150,13 +158,12 @@ fn back<K: JobKind>(job: &K, seen: &Observation, now: Timestamp) -> Option<Start
         .runs
         .last()
         .is_none_or(|run| matches!((&run.phase, run.number), (RunPhase::Failed { .. }, RunNumber::Full(_))));
-    if let Some(request) = comeback::wanted(job, seen).ok().flatten() {
-        let start = match request.wish {
-            Wish::Retry if whole => create(seen.next_full(), Take::Everything),
-            Wish::Retry => create(seen.next_retry(), Take::Again(request.selection.clone(), now)),
-            // nothing can be given up before there is a list of what failed
-            Wish::Archive if whole => return None,
-            Wish::Archive => create(seen.next_retry(), Take::GiveUp(request.selection.clone(), now)),
+    // nothing can be given up before there is a list of what failed
+    let mut open = comeback::wanted(job, seen).unwrap_or_default().into_iter();
+    if let Some(request) = open.find(|request| !(whole && request.wish == Wish::Archive)) {
+        let start = match whole || request.wish == Wish::Run {
+            true => create(seen.next_full(), Take::Everything),
+            false => create(seen.next_retry(), request.take(now)),
         };
         return Some(Start { request: Some(request), ..start });
     }
@@ -187,10 +194,7 @@ fn repeat(seen: &Observation, run: &Run, now: Timestamp) -> Start {
             return Start { request: run.request.clone(), ..create(seen.next_full(), Take::Everything) };
         }
         (RunNumber::Retry(_), None) => Take::Due(now),
-        (RunNumber::Retry(_), Some(request)) => match request.wish {
-            Wish::Retry => Take::Again(request.selection.clone(), now),
-            Wish::Archive => Take::GiveUp(request.selection.clone(), now),
-        },
+        (RunNumber::Retry(_), Some(request)) => request.take(now),
     };
     Start { request: run.request.clone(), ..create(seen.next_retry(), take) }
 }
@@ -273,7 +277,7 @@ fn unreported<K: JobKind>(
         matches!((&run.phase, run.number), (RunPhase::Succeeded { .. }, RunNumber::Full(_)))
             && run.last_report().is_none()
     };
-    if seen.all().filter(ended).count() >= MAX_FULL_RUNS {
+    if seen.since_asked().filter(ended).count() >= MAX_FULL_RUNS {
         return Plan::Failed(RunError {
             category: FailureCategory::Unknown,
             reason: "ReportLost".to_owned(),

@@ -4,15 +4,15 @@ use lexigram_api::{
     contract::{
         EMBEDDING_CA_PATH, EMBEDDING_HEADERS_PATH, EMBEDDING_KEY_PATH, Embedding, EmbeddingProvider, MODEL_PATH,
     },
-    resource::{EmbeddedModel, Embedding as EmbeddingSpec, JobOptions},
+    resource::{EmbeddedModel, Embedding as EmbeddingSpec},
 };
 
 use crate::controller::worker_pod::Mount;
 
-/// The provider that the worker is told to use.
+/// The provider that the worker is told to use; so many workers share its budget.
 #[must_use]
-pub fn embedding(options: &JobOptions) -> Embedding {
-    let EmbeddingSpec { embedded, openai, truncate, on_model_change } = &options.embedding;
+pub fn embedding(spec: &EmbeddingSpec, shards: i32) -> Embedding {
+    let EmbeddingSpec { embedded, openai, truncate, on_model_change } = spec;
     let provider = match openai {
         Some(server) => EmbeddingProvider::OpenAI {
             settings: server.settings.clone(),
@@ -22,7 +22,7 @@ pub fn embedding(options: &JobOptions) -> Embedding {
         },
         None => local(&embedded.clone().unwrap_or_default()),
     };
-    Embedding { provider, truncate: *truncate, on_model_change: *on_model_change, shards: options.parallelism }
+    Embedding { provider, truncate: *truncate, on_model_change: *on_model_change, shards }
 }
 
 fn local(model: &EmbeddedModel) -> EmbeddingProvider {

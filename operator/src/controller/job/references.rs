@@ -4,7 +4,7 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 use kube::{Api, Client};
-use lexigram_api::resource::JobOptions;
+use lexigram_api::resource::{Embedding, JobOptions, Store};
 
 use crate::{
     controller::{ControllerError, apply},
@@ -31,6 +31,42 @@ pub enum ReferenceKind {
     Claim,
     /// A Secret.
     Secret,
+}
+
+/// What stands against a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The spec names something that the namespace lacks.
+    Missing(Reference),
+    /// It could not be found out whether something is there.
+    Unknown {
+        /// Reason of the error.
+        reason: &'static str,
+        /// Its message.
+        message: String,
+    },
+}
+
+impl Obstacle {
+    /// It in one constant CamelCase word.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Missing(missing) => missing.missing_reason(),
+            Self::Unknown { reason, .. } => reason,
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(missing) => missing.fmt(f),
+            Self::Unknown { message, .. } => {
+                write!(f, "cannot find out whether what the spec names is there: {message}; it is tried again")
+            }
+        }
+    }
 }
 
 impl Reference {
@@ -72,21 +108,27 @@ impl fmt::Display for Reference {
             ReferenceKind::Secret => "Secret",
         };
         let Self { field, name, .. } = self;
-        write!(f, "{field}: there is no {kind} '{name}' in this namespace; create it, and the job starts by itself")
+        write!(f, "{field}: there is no {kind} '{name}' in this namespace; create it, and work starts by itself")
     }
 }
 
 /// What the options of a job name.
 #[must_use]
 pub fn of_options(options: &JobOptions) -> Vec<Reference> {
+    [of_embedding(&options.embedding), of_store(&options.store)].concat()
+}
+
+/// What a choice of a model names.
+#[must_use]
+pub fn of_embedding(embedding: &Embedding) -> Vec<Reference> {
     let mut named = Vec::new();
-    if let Some(model) = &options.embedding.embedded {
+    if let Some(model) = &embedding.embedded {
         let field = "spec.embedding.embedded.persistentVolumeClaim.claimName";
         named.extend(model.persistent_volume_claim.iter().map(|claim| Reference::claim(&claim.claim_name, field)));
         let field = "spec.embedding.embedded.configMap.name";
         named.extend(model.config_map.iter().map(|map| Reference::config_map(&map.name, field)));
     }
-    if let Some(server) = &options.embedding.openai {
+    if let Some(server) = &embedding.openai {
         let field = "spec.embedding.openAI.apiKeySecretRef.name";
         named.extend(server.api_key_secret_ref.iter().map(|key| Reference::secret(&key.name, field)));
         let field = "spec.embedding.openAI.headersSecretRef.name";
@@ -94,24 +136,42 @@ pub fn of_options(options: &JobOptions) -> Vec<Reference> {
         let field = "spec.embedding.openAI.caBundleConfigMapRef.name";
         named.extend(server.ca_bundle_config_map_ref.iter().map(|map| Reference::config_map(&map.name, field)));
     }
-    if let Some(postgres) = &options.store.postgres {
-        let field = "spec.store.postgres.connectionSecretRef.name";
-        named.push(Reference::secret(&postgres.connection_secret_ref.name, field));
-        let field = "spec.store.postgres.caBundleSecretRef.name";
-        named.extend(postgres.ca_bundle_secret_ref.iter().map(|secret| Reference::secret(&secret.name, field)));
-        let field = "spec.store.postgres.caBundleConfigMapRef.name";
-        named.extend(postgres.ca_bundle_config_map_ref.iter().map(|map| Reference::config_map(&map.name, field)));
-    }
     named
+}
+
+/// What a store names.
+#[must_use]
+pub fn of_store(store: &Store) -> Vec<Reference> {
+    let Some(postgres) = &store.postgres else { return Vec::new() };
+    let field = "spec.store.postgres.connectionSecretRef.name";
+    let mut named = vec![Reference::secret(&postgres.connection_secret_ref.name, field)];
+    let field = "spec.store.postgres.caBundleSecretRef.name";
+    named.extend(postgres.ca_bundle_secret_ref.iter().map(|secret| Reference::secret(&secret.name, field)));
+    let field = "spec.store.postgres.caBundleConfigMapRef.name";
+    named.extend(postgres.ca_bundle_config_map_ref.iter().map(|map| Reference::config_map(&map.name, field)));
+    named
+}
+
+/// Looks for all of it: a digest of the versions that are there, or what is missing.
+pub(in crate::controller) async fn look(
+    client: &Client,
+    namespace: &str,
+    named: impl IntoIterator<Item = Reference>,
+) -> Result<Option<String>, Obstacle> {
+    let mut versions = Vec::new();
+    for reference in named {
+        match version(client, namespace, &reference).await {
+            Ok(Some(version)) => versions.push(version),
+            Ok(None) => return Err(Obstacle::Missing(reference)),
+            Err(error) => return Err(Obstacle::Unknown { reason: error.reason(), message: error.to_string() }),
+        }
+    }
+    Ok((!versions.is_empty()).then(|| digest(&versions)))
 }
 
 /// Which version of it is there; nothing if it is not. Reads metadata only, never what a Secret holds. A claim has but one
 /// version: what lies on it changes without the claim.
-pub(super) async fn version(
-    client: &Client,
-    namespace: &str,
-    reference: &Reference,
-) -> Result<Option<String>, ControllerError> {
+async fn version(client: &Client, namespace: &str, reference: &Reference) -> Result<Option<String>, ControllerError> {
     let name = &reference.name;
     match reference.kind {
         ReferenceKind::ConfigMap => {

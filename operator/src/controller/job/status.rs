@@ -8,10 +8,14 @@ use lexigram_api::{
 };
 
 use super::{
+    history,
     kind::JobKind,
     observe::Observation,
     plan::Plan,
-    recovery::dead_letters,
+    recovery::{
+        comeback, dead_letters,
+        request::{Request, Wish},
+    },
     summary::{self, Summary},
 };
 use crate::controller::{ControllerError, events::Transition};
@@ -68,14 +72,33 @@ pub fn project<K: JobKind>(
     let summary = slowed(summary, seen, plan);
     let told = K::job_status_mut(&mut status);
     dead_letters::requests(told, object, seen, now);
-    common(told, seen, plan, &summary, generation, now);
-    object.tell(&mut status, seen);
+    history::record(&mut told.runs, seen);
+    let unseen = Observation::default();
+    let mut of_this = seen;
+    if begins_anew(object, was, seen, plan) {
+        (told.start_time, told.progress, told.tokens, told.last_heartbeat_time) = (None, None, None, None);
+        if matches!(plan, Plan::Start(_) | Plan::Queued { .. }) {
+            of_this = &unseen;
+        }
+    }
+    common(told, of_this, plan, &summary, generation, now);
+    object.tell(&mut status, of_this);
     // time alone is no change
     if status != previous {
         let told = K::job_status_mut(&mut status);
         told.duration = told.start_time.as_ref().map(|start| duration(now.duration_since(start.0)));
     }
     status
+}
+
+/// Whether a run that a person asked for begins: the times and the progress of those before are not its own.
+fn begins_anew<K: JobKind>(object: &K, was: &JobStatus, seen: &Observation, plan: &Plan) -> bool {
+    let is_new = |request: &Request| request.wish == Wish::Run && was.last_run_request.as_ref() != Some(&request.value);
+    match plan {
+        Plan::Start(start) => start.request.as_ref().is_some_and(is_new),
+        Plan::Queued { .. } => comeback::wanted(object, seen).is_ok_and(|open| open.first().is_some_and(is_new)),
+        _ => seen.runs.first().and_then(|run| run.request.as_ref()).is_some_and(is_new),
+    }
 }
 
 /// A provider or store that is left alone for a while is no trouble, but users should see it.
@@ -202,12 +225,12 @@ fn estimate(progress: &Progress) -> Option<Timestamp> {
 }
 
 /// Times are kept to the second, as the API server does.
-pub(super) fn to_second(time: Timestamp) -> Timestamp {
+pub(in crate::controller) fn to_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// A duration as people say it: "45s", "3m12s", "2h05m", "4d03h".
-fn duration(duration: SignedDuration) -> String {
+pub(in crate::controller) fn duration(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match (days, hours, minutes) {

@@ -1,8 +1,8 @@
 //! The store of a job, as its worker finds it: a file on the claim, or a database with its secrets. Pure builders, no I/O.
 
 use lexigram_api::{
-    contract::{PostgresLocation, STORE_CA_PATH, STORE_PATH, STORE_URI_PATH, StoreLocation},
-    resource::Store,
+    contract::{PostgresLocation, PostgresServer, STORE_CA_PATH, STORE_PATH, STORE_URI_PATH, StoreLocation, StoreRoot},
+    resource::{PostgresStore, Store},
 };
 
 use crate::controller::worker_pod::Mount;
@@ -13,21 +13,38 @@ const CACHE: &str = "_embedding-cache.db";
 /// The collection, or ledger, of that name.
 #[must_use]
 pub fn location(store: &Store, name: &str) -> StoreLocation {
-    let Some(postgres) = &store.postgres else {
-        let cache = Some(format!("{STORE_PATH}/{CACHE}"));
-        return StoreLocation::Sqlite { path: format!("{STORE_PATH}/{name}.db"), cache };
-    };
+    match &store.postgres {
+        None => StoreLocation::Sqlite { path: format!("{STORE_PATH}/{name}.db"), cache: Some(cache()) },
+        Some(postgres) => {
+            StoreLocation::Postgres(PostgresLocation { server: server(postgres), collection: name.to_owned() })
+        }
+    }
+}
+
+/// The store with all its collections.
+#[must_use]
+pub fn root(store: &Store) -> StoreRoot {
+    match &store.postgres {
+        None => StoreRoot::Sqlite { directory: STORE_PATH.to_owned(), cache: cache() },
+        Some(postgres) => StoreRoot::Postgres(server(postgres)),
+    }
+}
+
+fn cache() -> String {
+    format!("{STORE_PATH}/{CACHE}")
+}
+
+fn server(postgres: &PostgresStore) -> PostgresServer {
     let ca_key = match (&postgres.ca_bundle_secret_ref, &postgres.ca_bundle_config_map_ref) {
         (Some(secret), _) => Some(&secret.key),
         (None, Some(map)) => Some(&map.key),
         (None, None) => None,
     };
-    StoreLocation::Postgres(PostgresLocation {
+    PostgresServer {
         uri: format!("file:{STORE_URI_PATH}/{}", postgres.connection_secret_ref.key),
-        collection: name.to_owned(),
         settings: postgres.settings.clone(),
         ca_file: ca_key.map(|key| format!("{STORE_CA_PATH}/{key}")),
-    })
+    }
 }
 
 /// Volumes with what it takes to reach the store. Of a Secret only the key that is named: a CA's Secret may hold its

@@ -7,12 +7,12 @@ use lexigram_api::{
 
 use super::{
     kind::Words,
-    observe::Obstacle,
     plan::{Launch, Plan, Start, Take},
+    recovery::request::{Request, Wish},
 };
 use crate::{
     controller::ControllerError,
-    names::{ARCHIVE, RETRY, RunNumber},
+    names::{ARCHIVE, RETRY, RUN, RunNumber},
 };
 
 /// A plan in words.
@@ -61,15 +61,7 @@ pub fn of_plan(plan: &Plan, reporting: bool, words: &Words) -> Option<Summary> {
             "WorkersDisabled",
             "ai_workers.enabled is false in the operator's configuration: nothing new is started until it is true",
         ),
-        Plan::Blocked(Obstacle::Missing(missing)) => {
-            Summary::new(State::Stalled, &[Stalled], missing.missing_reason(), missing.to_string())
-        }
-        Plan::Blocked(Obstacle::Unknown { reason, message }) => Summary::new(
-            State::Stalled,
-            &[Stalled],
-            reason,
-            format!("cannot find out whether what the spec names is there: {message}; it is tried again"),
-        ),
+        Plan::Blocked(obstacle) => Summary::new(State::Stalled, &[Stalled], obstacle.reason(), obstacle.to_string()),
         Plan::Queued { .. } => Summary::new(
             State::Queued,
             &[Reconciling],
@@ -168,9 +160,16 @@ fn of_start(start: &Start, words: &Words) -> Summary {
             (State::Recovering, "ArchiveStarted", format!("{} are given up, as {ARCHIVE} asks: {value}", words.items))
         }
         (Launch::Create(_), RunNumber::Full(1)) => (State::Starting, "Started", "a run was started".to_owned()),
-        (Launch::Create(_), RunNumber::Full(_)) => {
-            (State::Starting, "StartedAgain", "the run is made again; what is stored is skipped".to_owned())
-        }
+        (Launch::Create(_), RunNumber::Full(_)) => (
+            State::Starting,
+            "StartedAgain",
+            match &start.request {
+                Some(Request { wish: Wish::Run, value, .. }) => {
+                    format!("everything is looked through again, as {RUN} asks: {value}; what is stored is skipped")
+                }
+                _ => "the run is made again; what is stored is skipped".to_owned(),
+            },
+        ),
         (Launch::Create(_), RunNumber::Retry(_)) => {
             (State::Recovering, "RetryStarted", format!("{} whose retry was due are tried again", words.items))
         }

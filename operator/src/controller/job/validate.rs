@@ -1,6 +1,6 @@
 //! What the API server cannot check about a spec: regular expressions. No I/O.
 
-use lexigram_api::resource::JobOptions;
+use lexigram_api::{failure::FailurePolicy, resource::JobOptions};
 use regex::RegexBuilder;
 
 /// Size up to which a regular expression may compile, in bytes.
@@ -8,7 +8,7 @@ const REGEX_BYTES: usize = 1 << 20;
 
 /// A field that cannot be used as it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: '{value}' is no {expected} ({problem}); correct it in a new object, since the field is immutable")]
+#[error("{field}: '{value}' is no {expected} ({problem}); {}", self.fix())]
 pub struct Invalid {
     /// Path of the field.
     pub field: String,
@@ -18,6 +18,14 @@ pub struct Invalid {
     pub expected: &'static str,
     /// What is wrong.
     pub problem: String,
+    /// Whether the field may be changed.
+    pub correctable: bool,
+}
+
+impl Invalid {
+    const fn fix(&self) -> &'static str {
+        if self.correctable { "correct it" } else { "correct it in a new object, since the field is immutable" }
+    }
 }
 
 /// Checks options that the API server has let pass.
@@ -25,12 +33,21 @@ pub struct Invalid {
 /// # Errors
 /// The first field that cannot be used.
 pub fn options(options: &JobOptions) -> Result<(), Invalid> {
-    for (index, rule) in options.failure_policy.rules.iter().enumerate() {
+    rules(&options.failure_policy)
+}
+
+/// Checks the rules of a failure policy.
+///
+/// # Errors
+/// The first expression that cannot be used.
+pub fn rules(policy: &FailurePolicy) -> Result<(), Invalid> {
+    for (index, rule) in policy.rules.iter().enumerate() {
         RegexBuilder::new(&rule.message).size_limit(REGEX_BYTES).build().map_err(|error| Invalid {
             field: format!("spec.failurePolicy.rules[{index}].message"),
             value: rule.message.clone(),
             expected: "regular expression",
             problem: last_line(&error.to_string()),
+            correctable: false,
         })?;
     }
     Ok(())

@@ -9,10 +9,10 @@ use lexigram_api::{
 };
 
 use super::sweep::sweep_at;
-use crate::{config::AiWorkers, controller::job::observe::Observation};
-
-/// Reason of a run that was stopped by `spec.activeDeadlineSeconds`.
-pub const DEADLINE: &str = "DeadlineExceeded";
+use crate::{
+    config::AiWorkers,
+    controller::{job::observe::Observation, runs::DEADLINE},
+};
 
 /// When the run that failed last, at `ended`, is made again; never where that would not help, or where all attempts are
 /// spent. The deadline of a job is the user's last word.

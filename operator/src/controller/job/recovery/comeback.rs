@@ -16,22 +16,23 @@ use crate::controller::{
 /// Categories of failures that another Secret or ConfigMap can mend.
 pub const MENDED_OUTSIDE: [FailureCategory; 2] = [FailureCategory::Authentication, FailureCategory::Configuration];
 
-/// The earliest request that nobody has acted on yet.
+/// The requests that nobody has acted on yet, the earliest first.
 ///
 /// # Errors
-/// An annotation that cannot be understood; it counts even where the other one can.
-pub fn wanted<K: JobKind>(job: &K, seen: &Observation) -> Result<Option<Request>, BadRequest> {
+/// An annotation that cannot be understood; it counts even where the others can.
+pub fn wanted<K: JobKind>(job: &K, seen: &Observation) -> Result<Vec<Request>, BadRequest> {
     let mut open = Vec::new();
     for wish in Wish::ALL {
         open.extend(request::read(wish, job.annotations())?.filter(|request| !is_met(job, seen, request)));
     }
-    Ok(open.into_iter().min_by_key(|request| request.time))
+    open.sort_by_key(|request| request.time);
+    Ok(open)
 }
 
 /// A request is met by the Job that carries it. Status remembers it for the time after that Job.
 fn is_met<K: JobKind>(job: &K, seen: &Observation, request: &Request) -> bool {
     let by = |run: &Run| run.request.as_ref().is_some_and(|of| of.wish == request.wish && of.value == request.value);
-    let remembered = status_of(job).and_then(|status| request.wish.last(status.dead_letters.as_ref()?));
+    let remembered = status_of(job).and_then(|status| request.wish.last(status));
     seen.all().any(by) || remembered == Some(&request.value)
 }
 

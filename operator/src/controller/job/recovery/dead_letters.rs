@@ -51,23 +51,23 @@ pub fn requests<K: JobKind>(status: &mut JobStatus, job: &K, seen: &Observation,
     let newest = |wish| seen.all().rev().filter_map(|run| run.request.as_ref()).find(|request| request.wish == wish);
     for wish in Wish::ALL {
         let Some(Request { value, .. }) = newest(wish) else { continue };
-        let dead = status.dead_letters.get_or_insert_default();
-        match wish {
-            Wish::Retry => dead.last_retry_request = Some(value.clone()),
-            Wish::Archive => dead.last_archive_request = Some(value.clone()),
-        }
+        let last = match wish {
+            Wish::Retry => &mut status.dead_letters.get_or_insert_default().last_retry_request,
+            Wish::Archive => &mut status.dead_letters.get_or_insert_default().last_archive_request,
+            Wish::Run => &mut status.last_run_request,
+        };
+        *last = Some(value.clone());
     }
-    let asked = Wish::ALL.iter().any(|wish| job.annotations().contains_key(wish.keys()[0]));
+    let asked = Wish::ALL.iter().any(|wish| job.annotations().contains_key(wish.key()));
     let kind = ConditionType::RequestAccepted;
     let generation = job.meta().generation;
-    let (holds, reason, message) = match comeback::wanted(job, seen) {
+    let (holds, reason, message) = match comeback::wanted(job, seen).as_deref() {
         Err(bad) => (false, INVALID, bad.to_string()),
-        Ok(Some(request)) => {
-            let [key, ..] = request.wish.keys();
-            (false, "RequestPending", format!("{key}: {} is acted on when nothing else runs", request.value))
+        Ok([Request { wish, value, .. }, ..]) => {
+            (false, "RequestPending", format!("{}: {value} is acted on when nothing else runs", wish.key()))
         }
-        Ok(None) if asked => (true, "RequestDone", "what the annotations ask for has been begun".to_owned()),
-        Ok(None) => return status.conditions.retain(|condition| condition.type_ != kind.as_str()),
+        Ok([]) if asked => (true, "RequestDone", "what the annotations ask for has been begun".to_owned()),
+        Ok([]) => return status.conditions.retain(|condition| condition.type_ != kind.as_str()),
     };
     set_condition(&mut status.conditions, kind, holds, reason, &message, generation, now);
 }

@@ -1,13 +1,16 @@
-//! Annotations by which a person asks for dead letters to be tried again, or to be given up. No I/O.
+//! Annotations by which a person asks for another run, or for dead letters to be tried again or given up. No I/O.
 //!
 //! The Job that does it carries the same annotations: that is the record by which one value acts once.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use lexigram_api::{contract::Selection, failure::FailureCategory, resource::DeadLetterStatus};
+use lexigram_api::{contract::Selection, failure::FailureCategory, resource::JobStatus};
 
-use crate::names::{ARCHIVE, ARCHIVE_CATEGORIES, ARCHIVE_IDS, RETRY, RETRY_CATEGORIES, RETRY_IDS};
+use crate::{
+    controller::job::decision::Take,
+    names::{ARCHIVE, ARCHIVE_CATEGORIES, ARCHIVE_IDS, RETRY, RETRY_CATEGORIES, RETRY_IDS, RUN},
+};
 
 /// Names that one request may give.
 const MOST_IDS: usize = 1000;
@@ -19,6 +22,8 @@ pub enum Wish {
     Retry,
     /// Dead letters are given up.
     Archive,
+    /// Everything is run again.
+    Run,
 }
 
 /// One request.
@@ -49,24 +54,48 @@ pub struct BadRequest {
 }
 
 impl Wish {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Retry, Self::Archive];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Retry, Self::Archive, Self::Run];
 
-    /// The annotations with its time, categories and names.
+    /// The annotation with its time.
     #[must_use]
-    pub const fn keys(self) -> [&'static str; 3] {
+    pub const fn key(self) -> &'static str {
         match self {
-            Self::Retry => [RETRY, RETRY_CATEGORIES, RETRY_IDS],
-            Self::Archive => [ARCHIVE, ARCHIVE_CATEGORIES, ARCHIVE_IDS],
+            Self::Retry => RETRY,
+            Self::Archive => ARCHIVE,
+            Self::Run => RUN,
+        }
+    }
+
+    /// The annotations with its categories and names; none for a run, which takes everything.
+    const fn filters(self) -> Option<[&'static str; 2]> {
+        match self {
+            Self::Retry => Some([RETRY_CATEGORIES, RETRY_IDS]),
+            Self::Archive => Some([ARCHIVE_CATEGORIES, ARCHIVE_IDS]),
+            Self::Run => None,
         }
     }
 
     /// The value of its annotation that was acted on last, by an object's status.
     #[must_use]
-    pub fn last(self, status: &DeadLetterStatus) -> Option<&String> {
+    pub fn last(self, status: &JobStatus) -> Option<&String> {
+        let dead = status.dead_letters.as_ref();
         match self {
-            Self::Retry => status.last_retry_request.as_ref(),
-            Self::Archive => status.last_archive_request.as_ref(),
+            Self::Retry => dead?.last_retry_request.as_ref(),
+            Self::Archive => dead?.last_archive_request.as_ref(),
+            Self::Run => status.last_run_request.as_ref(),
+        }
+    }
+}
+
+impl Request {
+    /// What a run takes that meets the request at `now`.
+    #[must_use]
+    pub fn take(&self, now: Timestamp) -> Take {
+        match self.wish {
+            Wish::Retry => Take::Again(self.selection.clone(), now),
+            Wish::Archive => Take::GiveUp(self.selection.clone(), now),
+            Wish::Run => Take::Everything,
         }
     }
 }
@@ -76,16 +105,26 @@ impl Wish {
 /// # Errors
 /// Names the annotation and what it should hold.
 pub fn read(wish: Wish, annotations: &BTreeMap<String, String>) -> Result<Option<Request>, BadRequest> {
-    let [time_key, categories_key, ids_key] = wish.keys();
+    let time_key = wish.key();
     let Some(value) = annotations.get(time_key) else { return Ok(None) };
-    let bad = |annotation, value: &str, expected: String| BadRequest {
-        annotation,
-        value: value.chars().take(100).collect(),
-        expected,
-    };
     let time: Timestamp = value.trim().parse().map_err(|_| {
         bad(time_key, value, "time such as 2027-01-15T08:00:00Z (date --utc +%FT%TZ writes one)".to_owned())
     })?;
+    let selection = wish.filters().map(|keys| selection(keys, annotations)).transpose()?.unwrap_or_default();
+    let keys = [time_key].into_iter().chain(wish.filters().into_iter().flatten());
+    let annotations = keys.filter_map(|key| Some((key.to_owned(), annotations.get(key)?.clone())));
+    Ok(Some(Request { wish, value: value.clone(), time, selection, annotations: annotations.collect() }))
+}
+
+fn bad(annotation: &'static str, value: &str, expected: String) -> BadRequest {
+    BadRequest { annotation, value: value.chars().take(100).collect(), expected }
+}
+
+/// The dead letters that the two annotations leave of all.
+fn selection(
+    [categories_key, ids_key]: [&'static str; 2],
+    annotations: &BTreeMap<String, String>,
+) -> Result<Selection, BadRequest> {
     let mut categories = Vec::new();
     for name in annotations.get(categories_key).into_iter().flat_map(|list| list.split(',')).map(str::trim) {
         let known = FailureCategory::ALL.map(FailureCategory::as_str).join(", ");
@@ -97,9 +136,7 @@ pub fn read(wish: Wish, annotations: &BTreeMap<String, String>) -> Result<Option
             bad(ids_key, list, format!("list of 1 to {MOST_IDS} names; separate them by commas, or write a JSON list"))
         })
     });
-    let selection = Selection { categories, ids: ids.transpose()?.unwrap_or_default() };
-    let annotations = wish.keys().into_iter().filter_map(|key| Some((key.to_owned(), annotations.get(key)?.clone())));
-    Ok(Some(Request { wish, value: value.clone(), time, selection, annotations: annotations.collect() }))
+    Ok(Selection { categories, ids: ids.transpose()?.unwrap_or_default() })
 }
 
 /// Names with commas in them need the JSON list.
@@ -152,6 +189,13 @@ mod tests {
     ) {
         let error = of(wish, pairs).unwrap_err();
         assert!(error.starts_with(message), "{error}");
+    }
+
+    #[test]
+    fn a_run_takes_everything_whatever_stands_beside_it() {
+        let request = of(Wish::Run, &[(RUN, TIME), (RETRY_CATEGORIES, "Slow")]).unwrap().unwrap();
+        assert_eq!((&request.selection, request.take(request.time)), (&Selection::default(), Take::Everything));
+        assert_eq!(request.annotations.into_iter().collect::<Vec<_>>(), [(RUN.to_owned(), TIME.to_owned())]);
     }
 
     #[test]

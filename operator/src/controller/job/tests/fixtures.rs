@@ -179,6 +179,7 @@ pub(in crate::controller) fn report(run: &str, done: i32, [retrying, archived, n
         circuit: None,
         next_retry_time: (retrying > 0).then(|| at(90)),
         stages: Vec::new(),
+        maintenance: Vec::new(),
         recent_failures: Vec::new(),
     }
 }

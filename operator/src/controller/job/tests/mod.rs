@@ -4,5 +4,6 @@ mod build;
 pub(in crate::controller) mod fixtures;
 mod plan;
 mod recovery;
+mod run_again;
 mod scenarios;
 mod status;

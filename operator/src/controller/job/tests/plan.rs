@@ -15,10 +15,10 @@ use crate::{
     config::AiWorkers,
     controller::{
         job::{
-            observe::{Observation, Obstacle},
+            observe::Observation,
             plan::{Demand, Halt, Launch, Plan, Start, Take, plan},
             recovery::sweep::sweep_at,
-            references::Reference,
+            references::{Obstacle, Reference},
         },
         runs::Run,
     },

@@ -22,10 +22,11 @@ use crate::{
             },
             status::project,
         },
+        notice,
         runs::Run,
     },
     names::{ARCHIVE, REFERENCES, RETRY, RETRY_CATEGORIES, RunNumber},
-    notify::outbox::Delivery,
+    notify::{cloud_event::CloudEvent, outbox::Delivery},
 };
 
 const MONDAY: &str = "2027-01-15T08:00:00Z";
@@ -150,11 +151,16 @@ fn a_job_that_failed_for_its_key_comes_back_with_another_one(#[case] now_named: 
     assert_eq!(planned(&over, &seen, 70), expected);
 }
 
+/// The message that the job owes.
+fn pending(job: &IngestionJob) -> Option<CloudEvent> {
+    notice::pending(&notice::subject("IngestionJob", job), &notification::story(job)?)
+}
+
 /// One pass over `job`, as the controller makes it where there is a webhook.
 fn notified(job: &mut IngestionJob, runs: Vec<Run>, delivery: Option<Delivery>, now: i64) -> JobStatus {
     let seen = seen(runs);
     let plan = planned(job, &seen, now);
-    let posted = notification::pending(job).map(|event| event.id).zip(delivery);
+    let posted = pending(job).map(|event| event.id).zip(delivery);
     let mut status = project(job, &seen, &plan, None, at(now));
     notification::tell(&mut status.job, job, &seen, &plan, posted.as_ref(), at(now));
     job.status = Some(status.clone());
@@ -173,7 +179,7 @@ fn a_run_that_leaves_something_to_a_person_is_told_once() {
     let under_way = || Some(Delivery::UnderWay { look: Timestamp::MAX });
 
     assert_eq!(reason(&notified(&mut handbook, vec![full()], None, 61)), Some("WebhookPending"));
-    let event = serde_json::to_value(notification::pending(&handbook).unwrap()).unwrap();
+    let event = serde_json::to_value(pending(&handbook).unwrap()).unwrap();
     assert_eq!(event["id"], "11111111-2222-3333-4444-555555555555.handbook-r1");
     assert_eq!((&event["data"]["notified"], &event["data"]["retrying"]), (&json!(2), &json!(1)));
     assert_eq!(reason(&notified(&mut handbook, vec![full()], Some(failing), 62)), Some("WebhookFailing"));
@@ -188,7 +194,7 @@ fn a_run_that_leaves_something_to_a_person_is_told_once() {
         run(&kube_job("handbook-retry1", 130, false, complete(140)), &[finished(&report)])
     };
     notified(&mut handbook, vec![full(), retry()], None, 141);
-    assert_eq!(notification::pending(&handbook), None);
+    assert_eq!(pending(&handbook), None);
 }
 
 #[test]

@@ -245,6 +245,26 @@ async fn nothing_changed_means_no_call() {
 }
 
 #[tokio::test]
+async fn a_run_that_was_asked_for_lets_the_jobs_of_old_ones_go_with_their_work_specs() {
+    let asked = |number: i64, status| {
+        let mut child = kube_job(&format!("handbook-r{number}"), number, false, status);
+        let request = ("workers.lexigram.dev/run".to_owned(), format!("2027-01-0{number}T00:00:00Z"));
+        child.metadata.annotations.get_or_insert_default().extend([request]);
+        child
+    };
+    let jobs = vec![asked(1, complete(60)), asked(2, complete(70)), asked(3, active())];
+    let delete = |path: String| Call::new("DELETE", path).answers(json!({"kind": "Status", "status": "Success"}));
+    let calls = vec![
+        status_says("Running").sends("/status/runs/2/name", json!("handbook-r1")),
+        get(format!("{CONFIG_MAPS}/handbook-r1")).answers(owned_by(OUR_UID)),
+        delete(format!("{CONFIG_MAPS}/handbook-r1")),
+        get(format!("{JOBS}/handbook-r1")).answers(owned_by(OUR_UID)),
+        delete(format!("{JOBS}/handbook-r1")).sends("/propagationPolicy", json!("Background")),
+    ];
+    assert!(passes(&job(json!({})), jobs, vec![running("handbook-r3")], 80, calls).await);
+}
+
+#[tokio::test]
 async fn suspend_suspends_the_job_and_resume_lets_it_go_on() {
     let patched =
         || Call::new("PATCH", format!("{JOBS}/handbook-r1")).answers(json!({"metadata": {"name": "handbook-r1"}}));

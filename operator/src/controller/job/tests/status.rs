@@ -12,9 +12,9 @@ use crate::{
         ControllerError,
         job::{
             kind::status_of,
-            observe::{Observation, Obstacle},
+            observe::Observation,
             plan::{Plan, plan},
-            references::Reference,
+            references::{Obstacle, Reference},
             status::{project, transitions},
         },
         pods,
@@ -82,7 +82,7 @@ fn a_missing_config_map_is_named_with_its_field_and_the_fix() {
     assert_eq!(told(&status), (vec!["Stalled"], "ConfigMapNotFound"));
     assert_eq!(
         complete_condition(&status).message,
-        "spec.source.configMap.name: there is no ConfigMap 'guides' in this namespace; create it, and the job starts by itself"
+        "spec.source.configMap.name: there is no ConfigMap 'guides' in this namespace; create it, and work starts by itself"
     );
 }
 
