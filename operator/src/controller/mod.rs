@@ -1,6 +1,6 @@
 //! The controllers. A reconcile takes the same steps for every kind: observe (all reads), plan (pure), act (all writes
 //! to children), status (pure), then one status write and the event of the transition. Kinds that run once share them
-//! in `job`, and have a folder each for what tells them apart.
+//! in `job`, and have a folder each for what tells them apart; `maintenance_schedule` is the one that runs again and again.
 
 mod apply;
 pub mod embedding_batch;
@@ -8,7 +8,9 @@ mod error;
 mod events;
 pub mod ingestion_job;
 pub mod job;
+pub mod maintenance_schedule;
 mod mount;
+pub mod notice;
 pub mod outcome;
 pub mod pods;
 pub mod runs;
@@ -48,6 +50,7 @@ pub struct Shared {
 /// If the client for workers cannot be set up.
 pub async fn run(shared: Shared, shutdown: CancellationToken) -> Result<(), ControllerError> {
     let documents = job::run::<IngestionJob>(shared.clone(), shutdown.clone());
-    let texts = job::run::<EmbeddingBatch>(shared, shutdown);
-    tokio::try_join!(documents, texts).map(|_| ())
+    let texts = job::run::<EmbeddingBatch>(shared.clone(), shutdown.clone());
+    let schedules = maintenance_schedule::run(shared, shutdown);
+    tokio::try_join!(documents, texts, schedules).map(|_| ())
 }

@@ -3,6 +3,9 @@
 //! Every label has few values: kinds, outcomes, categories, actions and the constant reasons of errors.
 
 mod dead_letters;
+mod maintenance;
+#[cfg(test)]
+mod shipped;
 
 use std::{
     sync::{
@@ -13,7 +16,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use lexigram_api::contract::{CategoryCount, Report};
+use lexigram_api::{
+    contract::{CategoryCount, Report, TaskReport},
+    resource::CheckStatus,
+};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -25,7 +31,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use self::dead_letters::DeadLetterMetrics;
+use self::{dead_letters::DeadLetterMetrics, maintenance::MaintenanceMetrics};
 use crate::queue::Key;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,15 +68,18 @@ pub struct Metrics {
     config_valid: Gauge<i64, AtomicI64>,
     leader: Gauge<i64, AtomicI64>,
     dead_letters: DeadLetterMetrics,
+    maintenance: MaintenanceMetrics,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("lexigram");
         let dead_letters = DeadLetterMetrics::register(&mut registry);
+        let maintenance = MaintenanceMetrics::register(&mut registry);
         let metrics = Self {
             registry: Mutex::new(registry),
             dead_letters,
+            maintenance,
             reconciles: Family::default(),
             durations: Family::new_with_constructor(reconcile_durations),
             errors: Family::default(),
@@ -155,6 +164,16 @@ impl Metrics {
     /// An attempt to deliver a message to the webhook has ended.
     pub fn notified(&self, kind: &'static str, arrived: bool) {
         self.dead_letters.notified(kind, arrived);
+    }
+
+    /// A maintenance task of that type has ended.
+    pub fn task_ended(&self, task: &'static str, report: &TaskReport) {
+        self.maintenance.ended(task, report);
+    }
+
+    /// What the newest health check of a schedule found.
+    pub fn health(&self, schedule: &Key, checks: &[CheckStatus]) {
+        self.maintenance.health(schedule, checks);
     }
 
     /// All of it in the text format of OpenMetrics.

@@ -1,0 +1,134 @@
+//! Carries a plan out: what stops, what is written down, what is started, what goes. Writes to the API server.
+
+use k8s_openapi::api::{
+    batch::v1::{CronJob, Job},
+    core::v1::ConfigMap,
+};
+use kube::{Api, Client, ResourceExt, api::PostParams};
+use lexigram_api::resource::MaintenanceSchedule;
+
+use super::{
+    Context, build,
+    name::cron_job_name,
+    observe::Observation,
+    plan::{Cron, Plan, Start},
+    resync,
+    settle::Settle,
+};
+use crate::{
+    controller::{ControllerError, apply, job::act::claim, worker_pod::Owner},
+    names::{OPERATOR, OUTCOME},
+};
+
+/// Makes in the cluster what the plan says.
+pub(super) async fn act(
+    context: &Context,
+    object: &MaintenanceSchedule,
+    owner: &Owner,
+    seen: &Observation,
+    plan: &Plan,
+) -> Result<(), ControllerError> {
+    let client = &context.shared.client;
+    let jobs: Api<Job> = Api::namespaced(client.clone(), &owner.namespace);
+    cron(context, object, owner, seen, plan.cron).await?;
+    for job in &plan.stop {
+        apply::stop(&jobs, job).await?;
+    }
+    for settle in &plan.settle {
+        write_down(context, object, seen, &jobs, settle).await?;
+    }
+    if let Some(wanted) = &plan.start {
+        start(context, object, owner, wanted).await?;
+    }
+    for job in &plan.remove {
+        apply::delete(&jobs, job, None).await?;
+    }
+    Ok(())
+}
+
+async fn cron(
+    context: &Context,
+    object: &MaintenanceSchedule,
+    owner: &Owner,
+    seen: &Observation,
+    plan: Cron,
+) -> Result<(), ControllerError> {
+    let (client, settings) = (&context.shared.client, &context.shared.settings);
+    let crons: Api<CronJob> = Api::namespaced(client.clone(), &owner.namespace);
+    let name = cron_job_name(&owner.name);
+    match plan {
+        Cron::Suspend => return apply::set_suspend(&crons, &name, true).await,
+        Cron::Delete => return apply::delete(&crons, &name, None).await,
+        Cron::Keep if seen.cron.as_ref().is_none_or(|cron| cron.suspended) => return Ok(()),
+        Cron::Keep | Cron::Create | Cron::Update => {}
+    }
+    let Some((config_map, mut cron_job)) = build::cron(object, owner, settings)? else { return Ok(()) };
+    prepare(client, object, owner, &config_map, context).await?;
+    match plan {
+        Cron::Create => apply::create(client, &cron_job, &owner.uid).await.map(|_| ()),
+        Cron::Update => {
+            cron_job.metadata.resource_version = seen.cron.as_ref().and_then(|cron| cron.resource_version.clone());
+            let by_us = PostParams { field_manager: Some(OPERATOR.to_owned()), ..Default::default() };
+            crons.replace(&name, &by_us, &cron_job).await?;
+            Ok(())
+        }
+        Cron::Keep | Cron::Suspend | Cron::Delete => Ok(()),
+    }
+}
+
+async fn start(
+    context: &Context,
+    object: &MaintenanceSchedule,
+    owner: &Owner,
+    start: &Start,
+) -> Result<(), ControllerError> {
+    let client = &context.shared.client;
+    let built = build::run(object, owner, start, &context.shared.settings)?;
+    prepare(client, object, owner, &built.config_map, context).await?;
+    apply::create(client, &built.job, &owner.uid).await?;
+    context.begun.note(&owner.uid, built.job.name_any());
+    Ok(())
+}
+
+/// Makes what a run needs: the claim of its store, and its work spec.
+async fn prepare(
+    client: &Client,
+    object: &MaintenanceSchedule,
+    owner: &Owner,
+    config_map: &ConfigMap,
+    context: &Context,
+) -> Result<(), ControllerError> {
+    if object.spec.store.embedded.is_some() {
+        claim(client, &owner.namespace, &context.shared.settings).await?;
+    }
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), &owner.namespace);
+    if !apply::exists(&maps, &config_map.name_any()).await? {
+        apply::create(client, config_map, &owner.uid).await?;
+    }
+    Ok(())
+}
+
+/// Does the operator's own tasks of a run that has ended, and writes down on its Job what came of it.
+async fn write_down(
+    context: &Context,
+    object: &MaintenanceSchedule,
+    seen: &Observation,
+    jobs: &Api<Job>,
+    settle: &Settle,
+) -> Result<(), ControllerError> {
+    let Some(run) = seen.runs.iter().find(|run| run.job == settle.job) else { return Ok(()) };
+    let request = run.name.time().to_string();
+    let mut outcome = settle.outcome.clone();
+    for task in &settle.resyncs {
+        outcome.tasks.push(resync::resync(&context.shared.client, object, task, &request).await?);
+    }
+    // in the order in which they are listed
+    outcome.tasks.sort_by_key(|report| run.tasks.iter().position(|task| task.name == report.name));
+    apply::annotate(jobs, &settle.job, OUTCOME, &serde_json::to_string(&outcome)?).await?;
+    for report in &outcome.tasks {
+        if let Some(task) = run.tasks.iter().find(|task| task.name == report.name) {
+            context.shared.metrics.task_ended(task.task_type.as_str(), report);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! What came of a run, put together from its worker's report and the operator's own tasks. No I/O.
+
+use lexigram_api::{
+    contract::{RunError, TaskReport, TaskResult},
+    failure::FailureCategory,
+    maintenance::TaskType,
+};
+
+use super::runs::{Outcome, Phase, Run};
+
+/// Longest message of a task that is kept, in characters.
+const MESSAGE_CHARS: usize = 256;
+
+/// A run whose outcome can be written down.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settle {
+    /// Its Job.
+    pub job: String,
+    /// The outcome as far as its worker goes.
+    pub outcome: Outcome,
+    /// The tasks that are the operator's own, and are done now: names of `Resync`s.
+    pub resyncs: Vec<String>,
+}
+
+/// What can be written down of a run that has ended.
+#[must_use]
+pub fn settle(run: &Run) -> Option<Settle> {
+    let Phase::Ended { said: Some(said), .. } = &run.phase else { return None };
+    let (own, workers): (Vec<_>, Vec<_>) = run.tasks.iter().partition(|task| task.task_type == TaskType::Resync);
+    let (reports, error) = match said {
+        Ok(reports) => (reports.as_slice(), None),
+        Err(error) => (&[][..], Some(error)),
+    };
+    let tasks = workers.iter().map(|task| {
+        let report = reports.iter().find(|report| report.name == task.name).cloned();
+        shortened(report.unwrap_or_else(|| failed(&task.name, error.cloned().unwrap_or_else(unreported))))
+    });
+    Some(Settle {
+        job: run.job.clone(),
+        outcome: Outcome { tasks: tasks.collect(), error: error.cloned() },
+        resyncs: own.iter().map(|task| task.name.clone()).collect(),
+    })
+}
+
+/// A task that failed.
+#[must_use]
+pub fn failed(name: &str, error: RunError) -> TaskReport {
+    TaskReport {
+        name: name.to_owned(),
+        result: TaskResult::Failed,
+        items: 0,
+        bytes_freed: 0,
+        message: String::new(),
+        error: Some(error),
+        checks: Vec::new(),
+    }
+}
+
+fn unreported() -> RunError {
+    RunError {
+        category: FailureCategory::Configuration,
+        reason: "TaskNotReported".to_owned(),
+        message: "the worker said nothing of this task; give operator and worker image the same version".to_owned(),
+    }
+}
+
+fn shortened(mut task: TaskReport) -> TaskReport {
+    let texts = [&mut task.message].into_iter();
+    let errors = task.error.iter_mut().map(|error| &mut error.message);
+    for text in texts.chain(errors).chain(task.checks.iter_mut().map(|check| &mut check.message)) {
+        if let Some((end, _)) = text.char_indices().nth(MESSAGE_CHARS) {
+            text.truncate(end);
+            text.push('…');
+        }
+    }
+    task
+}
