@@ -65,6 +65,19 @@ impl Sandbox {
 
     /// Copies what is on a claim into a new folder of this machine, out of the kind node that holds it.
     pub async fn copy_claim(&self, name: &str, folder: &Path) {
+        let (node, path) = self.place_of(name).await;
+        run("docker", &["cp", &format!("{node}:{path}"), &folder.to_string_lossy()], "").unwrap();
+    }
+
+    /// Runs a shell script in the folder of a claim, on the kind node that holds it: with more commands than [`shell`](Self::shell)
+    /// has, and as root.
+    pub async fn on_claim(&self, name: &str, script: &str) {
+        let (node, path) = self.place_of(name).await;
+        run("docker", &["exec", "--workdir", &path, &node, "sh", "-euc", script], "").unwrap();
+    }
+
+    /// The kind node that holds a claim, and the folder there.
+    async fn place_of(&self, name: &str) -> (String, String) {
         let claim: PersistentVolumeClaim = self.api().get(name).await.unwrap();
         let volume = claim.spec.unwrap().volume_name.unwrap();
         let volume = Api::<PersistentVolume>::all(self.client.clone()).get(&volume).await.unwrap().spec.unwrap();
@@ -72,6 +85,6 @@ impl Sandbox {
         let path = local.or(volume.host_path.map(|host| host.path)).expect("the volume is no folder of a node");
         let terms = volume.node_affinity.unwrap().required.unwrap().node_selector_terms;
         let node = terms[0].match_expressions.as_ref().unwrap()[0].values.as_ref().unwrap()[0].clone();
-        run("docker", &["cp", &format!("{node}:{path}"), &folder.to_string_lossy()], "").unwrap();
+        (node, path)
     }
 }

@@ -25,13 +25,30 @@ pub struct ProgramError {
 /// # Panics
 /// If there is none: the suites never pass without a cluster.
 pub(crate) async fn client() -> Client {
+    of(config().await)
+}
+
+/// A client that acts as another user.
+///
+/// # Panics
+/// As [`client`].
+pub(crate) async fn client_as(user: &str) -> Client {
+    let mut config = config().await;
+    config.auth_info.impersonate = Some(user.to_owned());
+    of(config)
+}
+
+async fn config() -> Config {
     // never a cluster that somebody happens to be logged in to
     assert!(
         env::var_os("KUBECONFIG").is_some(),
         "KUBECONFIG is not set: run `just test`, which brings up a kind cluster and sets it (for one suite: `just test --test recovery`)"
     );
     let config = Config::from_kubeconfig(&KubeConfigOptions::default()).await;
-    let config = config.expect("KUBECONFIG cannot be read: run `just test`, which sets it");
+    config.expect("KUBECONFIG cannot be read: run `just test`, which sets it")
+}
+
+fn of(config: Config) -> Client {
     Client::try_from(config).expect("KUBECONFIG cannot be used: run `just test`, which sets it")
 }
 

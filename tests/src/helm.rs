@@ -38,7 +38,7 @@ pub async fn base_release(client: &Client) -> Release {
     if first {
         release.until_no_operator(client).await;
     }
-    for plural in ["embeddingbatches", "ingestionjobs"] {
+    for plural in ["embeddingbatches", "ingestionjobs", "maintenanceschedules"] {
         let name = format!("{plural}.workers.lexigram.dev");
         until_object(Api::all(client.clone()), &name, "is served", |crd: &CustomResourceDefinition| {
             let conditions = crd.status.as_ref()?.conditions.as_ref()?;

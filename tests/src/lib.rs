@@ -22,7 +22,7 @@ pub use cluster::{ProgramError, kubectl};
 pub use fault_server::{Answer, FaultServer, address};
 pub use files::fixture;
 pub use helm::{Release, base_release};
-pub use objects::{Job, Objects, condition_of};
+pub use objects::{Job, Object, Objects, condition_of};
 pub use postgres::Postgres;
 pub use sandbox::{OPERATORS, Sandbox, WORKERS, bare, sandbox};
 pub use store::{Hit, StoredDocument};

@@ -10,7 +10,9 @@ use kube::{
     core::NamespaceResourceScope,
     runtime::watcher::Config,
 };
-use lexigram_api::resource::{ConditionType, EmbeddingBatch, IngestionJob, JobStatus, State, condition};
+use lexigram_api::resource::{
+    ConditionType, EmbeddingBatch, IngestionJob, JobStatus, MaintenanceSchedule, State, condition,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -19,8 +21,8 @@ use crate::wait::{until, until_object};
 /// Name of the suites as a field manager.
 const MANAGER: &str = "lexigram-tests";
 
-/// A kind of job.
-pub trait Job:
+/// A kind of the product.
+pub trait Object:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
     + Debug
@@ -29,8 +31,32 @@ pub trait Job:
     + DeserializeOwned
     + 'static
 {
+    /// The conditions in its status.
+    fn conditions(&self) -> &[Condition];
+}
+
+/// A kind of job.
+pub trait Job: Object {
     /// What every kind of job shows.
     fn job_status(&self) -> Option<&JobStatus>;
+}
+
+impl Object for IngestionJob {
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.job.conditions)
+    }
+}
+
+impl Object for EmbeddingBatch {
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.job.conditions)
+    }
+}
+
+impl Object for MaintenanceSchedule {
+    fn conditions(&self) -> &[Condition] {
+        self.status.as_ref().map_or(&[], |status| &status.conditions)
+    }
 }
 
 impl Job for IngestionJob {
@@ -52,7 +78,7 @@ pub struct Objects<K> {
     kind: PhantomData<K>,
 }
 
-impl<K: Job> Objects<K> {
+impl<K: Object> Objects<K> {
     pub(crate) fn new(client: &Client, namespace: &str) -> Self {
         Self { client: client.clone(), namespace: namespace.to_owned(), kind: PhantomData }
     }
@@ -95,8 +121,17 @@ impl<K: Job> Objects<K> {
         self.until(name, &what, |job| (condition_of(job, kind)?.status == "True").then(|| job.clone())).await
     }
 
+    /// Waits until a condition of an object has that reason.
+    pub async fn until_reason(&self, name: &str, kind: ConditionType, reason: &str) -> K {
+        let what = format!("has {} because of {reason}", kind.as_str());
+        self.until(name, &what, |object| (condition_of(object, kind)?.reason == reason).then(|| object.clone())).await
+    }
+
     /// Waits until an object is in that state, for that reason.
-    pub async fn until_state(&self, name: &str, state: State, reason: &str) -> K {
+    pub async fn until_state(&self, name: &str, state: State, reason: &str) -> K
+    where
+        K: Job,
+    {
         let what = format!("is {} because of {reason}", state.as_str());
         self.until(name, &what, |job| {
             let current = condition_of(job, ConditionType::Complete)?;
@@ -112,8 +147,8 @@ impl<K: Job> Objects<K> {
     }
 }
 
-/// A condition of a job.
+/// A condition of an object.
 #[must_use]
-pub fn condition_of<K: Job>(job: &K, kind: ConditionType) -> Option<&Condition> {
-    condition(&job.job_status()?.conditions, kind)
+pub fn condition_of<K: Object>(object: &K, kind: ConditionType) -> Option<&Condition> {
+    condition(object.conditions(), kind)
 }

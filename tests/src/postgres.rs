@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     Sandbox, StoredDocument,
-    cluster::image,
+    cluster::{image, kubectl},
     store::{Hit, asking},
     wait::until_object,
 };
@@ -71,6 +71,19 @@ impl<'a> Postgres<'a> {
     /// The ledger of a collection.
     pub async fn documents(&self, collection: &str) -> Vec<StoredDocument> {
         self.ask(&["documents", "--collection", collection, "--json"]).await
+    }
+
+    /// What the database answers to a statement: a line a row, by the server's own client.
+    ///
+    /// # Panics
+    /// If it refuses the statement.
+    pub fn sql(&self, statement: &str) -> String {
+        let client = "/postgres/server/pginstall/bin/psql";
+        let local = format!("postgresql://postgres:{PASSWORD}@127.0.0.1:5432/postgres");
+        let words =
+            ["exec", "database", "--", client, &local, "--no-psqlrc", "--tuples-only", "--no-align", "--command"];
+        let words = [&["--namespace", self.sandbox.namespace.as_str()], words.as_slice(), &[statement]].concat();
+        kubectl(&words).unwrap().trim().to_owned()
     }
 
     async fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> T {

@@ -13,7 +13,7 @@ use kube::{
     core::NamespaceResourceScope,
     runtime::watcher::Config,
 };
-use lexigram_api::resource::{ConditionType, EmbeddingBatch, IngestionJob, State};
+use lexigram_api::resource::{ConditionType, EmbeddingBatch, IngestionJob, MaintenanceSchedule, State};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -98,8 +98,8 @@ impl Sandbox {
     fn show(&self) {
         println!("---- namespace {}", self.namespace);
         for arguments in [
-            "get ingestionjobs,embeddingbatches,jobs,pods,persistentvolumeclaims --output wide",
-            "get ingestionjobs,embeddingbatches --output yaml",
+            "get lexigram,cronjobs,jobs,pods,persistentvolumeclaims --output wide",
+            "get lexigram --output yaml",
             "get events --sort-by .metadata.creationTimestamp",
             "logs --selector app.kubernetes.io/name=lexigram-operator --tail 100",
             "logs --selector batch.kubernetes.io/job-name --tail 40 --prefix",
@@ -133,6 +133,11 @@ impl Sandbox {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// A client that acts as the ServiceAccount `name` of a namespace.
+    pub async fn acting_as(&self, namespace: &str, name: &str) -> Client {
+        cluster::client_as(&format!("system:serviceaccount:{namespace}:{name}")).await
+    }
+
     /// Creates an object.
     pub async fn create<K>(&self, object: &K) -> K
     where
@@ -150,6 +155,12 @@ impl Sandbox {
     /// The EmbeddingBatches of the namespace.
     #[must_use]
     pub fn batches(&self) -> Objects<EmbeddingBatch> {
+        Objects::new(&self.client, &self.namespace)
+    }
+
+    /// The MaintenanceSchedules of the namespace.
+    #[must_use]
+    pub fn schedules(&self) -> Objects<MaintenanceSchedule> {
         Objects::new(&self.client, &self.namespace)
     }
 

@@ -4,11 +4,11 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
     core::Request,
 };
-use lexigram_tests::{Job, Sandbox};
+use lexigram_tests::{Object, Sandbox};
 use serde_json::{Value, json};
 
 /// Asks for a creation, as `kubectl create --dry-run=server` does.
-pub async fn create<K: Job>(it: &Sandbox, name: &str, spec: Value) -> Result<Value, String> {
+pub async fn create<K: Object>(it: &Sandbox, name: &str, spec: Value) -> Result<Value, String> {
     let manifest = json!({
         "apiVersion": K::api_version(&()), "kind": K::kind(&()),
         "metadata": {"name": name, "namespace": it.namespace}, "spec": spec,
@@ -21,7 +21,7 @@ pub async fn create<K: Job>(it: &Sandbox, name: &str, spec: Value) -> Result<Val
 }
 
 /// Asks for a change.
-pub async fn change<K: Job>(it: &Sandbox, name: &str, spec: Value) -> Result<K, String> {
+pub async fn change<K: Object>(it: &Sandbox, name: &str, spec: Value) -> Result<K, String> {
     let parameters = PatchParams { dry_run: true, ..Default::default() }.validation_strict();
     let patch = Patch::Merge(json!({"spec": spec}));
     it.api().patch(name, &parameters, &patch).await.map_err(|error| error.to_string())
@@ -31,7 +31,7 @@ pub async fn change<K: Job>(it: &Sandbox, name: &str, spec: Value) -> Result<K, 
 ///
 /// # Panics
 /// If one is not.
-pub async fn accepted<K: Job>(it: &Sandbox, cases: impl IntoIterator<Item = (&str, Value)>) {
+pub async fn accepted<K: Object>(it: &Sandbox, cases: impl IntoIterator<Item = (&str, Value)>) {
     for (name, spec) in cases {
         if let Err(error) = create::<K>(it, "good", spec).await {
             panic!("{name}: {error}");
@@ -43,7 +43,7 @@ pub async fn accepted<K: Job>(it: &Sandbox, cases: impl IntoIterator<Item = (&st
 ///
 /// # Panics
 /// If one is not.
-pub async fn refused<K: Job>(it: &Sandbox, cases: Vec<(&str, Value, &[&str])>) {
+pub async fn refused<K: Object>(it: &Sandbox, cases: Vec<(&str, Value, &[&str])>) {
     for (name, spec, fragments) in cases {
         let Err(message) = create::<K>(it, "bad", spec).await else { panic!("{name}: accepted") };
         for fragment in fragments {

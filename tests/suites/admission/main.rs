@@ -4,3 +4,4 @@
 mod asked;
 mod embedding_batch;
 mod ingestion_job;
+mod maintenance_schedule;

@@ -1,0 +1,57 @@
+//! Maintenance on a cluster: runs on a cron and an interval, what they do to stores, and what is said of health.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod health;
+mod resync;
+mod schedule;
+mod store;
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1::Job;
+use kube::{ResourceExt, api::ListParams};
+use lexigram_api::resource::{MaintenanceRun, MaintenanceSchedule, TaskStatus};
+use lexigram_tests::Sandbox;
+use serde_json::{Value, json};
+
+/// A schedule that no test waits for: its runs are asked for.
+fn on_demand(tasks: Value) -> Value {
+    json!({"intervalSeconds": 31_536_000, "tasks": tasks})
+}
+
+/// Tasks that a store without collections takes a moment for.
+fn tasks() -> Value {
+    json!([{"name": "archive", "type": "ArchiveCleanup"}, {"name": "health", "type": "HealthCheck"}])
+}
+
+/// A time such as the annotation takes, so many seconds from now: a new one each time.
+fn moment(seconds: i64) -> String {
+    Timestamp::from_second((Timestamp::now() + SignedDuration::from_secs(seconds)).as_second()).unwrap().to_string()
+}
+
+/// Asks for a run, the `number`-th of a test, and waits until it is over.
+async fn run_now(it: &Sandbox, name: &str, number: i64) -> MaintenanceRun {
+    let asked = moment(number);
+    it.schedules().annotate(name, &[("workers.lexigram.dev/run", &asked)]).await;
+    let job = format!("{name}-mrun{}", asked.parse::<Timestamp>().unwrap().as_second());
+    let what = format!("has ended {job}");
+    it.schedules().until(name, &what, |schedule| ended(schedule).into_iter().find(|run| run.job == job)).await
+}
+
+/// The runs that are over, newest first.
+fn ended(schedule: &MaintenanceSchedule) -> Vec<MaintenanceRun> {
+    let runs = schedule.status.iter().flat_map(|status| &status.runs);
+    runs.filter(|run| run.result.is_some()).cloned().collect()
+}
+
+/// What came of a task.
+fn task<'a>(run: &'a MaintenanceRun, name: &str) -> &'a TaskStatus {
+    run.tasks.iter().find(|task| task.name == name).unwrap_or_else(|| panic!("{name} is not in {run:?}"))
+}
+
+/// Names of the Kubernetes Jobs in the namespace.
+async fn jobs(it: &Sandbox) -> BTreeSet<String> {
+    let jobs = it.api::<Job>().list(&ListParams::default()).await.unwrap();
+    jobs.iter().map(ResourceExt::name_any).collect()
+}
