@@ -30,6 +30,13 @@ check_chart() {
     | kubeconform -strict -summary -schema-location "$schemas"
 }
 
+# the queries of the dashboard are read as rules are; whether their metrics exist is a test of the operator
+check_rules() {
+  promtool check rules "$chart/files/rules.yaml"
+  promtool test rules "$chart/tests/alerts.yaml"
+  python3 .ci/dashboard.py "$chart/files/dashboard.json" | promtool check rules /dev/stdin
+}
+
 check_tree() {
   if ! git diff --exit-code --stat; then
     echo "These files differ from the commit. If 'just generate' or 'just fmt' made the change, commit it."
@@ -44,7 +51,8 @@ check_tree() {
 }
 
 command -v shellcheck > /dev/null || step 'Install ShellCheck' "$KIND_DIR/packages.sh" shellcheck
-"$KIND_DIR/tools.sh" helm kubectl kubeconform
+command -v promtool > /dev/null || step 'Install promtool' "$KIND_DIR/packages.sh" prometheus
+"$KIND_DIR/tools.sh" helm kubectl kubeconform helm-unittest
 if [ "$(cargo deny --version 2>/dev/null)" != "cargo-deny $CARGO_DENY_VERSION" ]; then
   step "Build cargo-deny $CARGO_DENY_VERSION" cargo_deny
 fi
@@ -58,6 +66,8 @@ advisories
 schemas=$("$REPO/.ci/schemas.sh")
 step 'Chart with its default values' check_chart
 for values in "$chart"/ci/*.yaml; do step "Chart with $values" check_chart "$values"; done
+step 'Chart: helm-unittest' helm-unittest --strict "$chart"
+step 'Alerts and dashboard: promtool' check_rules
 step 'Examples' kubeconform -strict -summary -schema-location "$schemas" examples
 
 mapfile -t scripts < <(git ls-files '*.sh' '*.env' .ci/run tests/kind/runc-without-sys-resource)

@@ -19,7 +19,8 @@ go_install() {
 }
 
 # go_build NAME PACKAGE VERSION: the same for a module whose replace directives `go install` refuses, or whose
-# program has another name than its package: built as a dependency of an empty module.
+# program has another name than its package: built as a dependency of an empty module. Replace directives hold in a main
+# module only, so those that name a published module are taken over.
 go_build() {
   local target module
   target=$(go_program "$1" "$3")
@@ -29,6 +30,7 @@ go_build() {
     cd "$module" || exit
     go mod init example.test/build
     go get "$2@$3"
+    sed -n '/^replace .* => [^.].* v/p' "$(go list -f '{{.Module.GoMod}}' "$2")" >> go.mod
     go build -ldflags '-s -w' -o "$target" "$2"
   )
   rm -rf "$module"

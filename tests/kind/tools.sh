@@ -24,6 +24,7 @@ fits() {
     helm) version_between "$2" 3.14 4 ;;
     kubectl) version_between "$2" "1.$((minor - 1))" "1.$((minor + 2))" ;;
     kubeconform) version_between "$2" 0.6 1 ;;
+    helm-unittest) false ;; # it does not tell its version
     versitygw) version_between "$2" 1.0 2 ;;
   esac
 }
@@ -34,6 +35,7 @@ build() {
     helm) go_install helm helm.sh/helm/v3/cmd/helm "$HELM_VERSION" ;;
     kubectl) kubernetes_build kubectl ;;
     kubeconform) go_install kubeconform github.com/yannh/kubeconform/cmd/kubeconform "$KUBECONFORM_VERSION" ;;
+    helm-unittest) go_build helm-unittest github.com/helm-unittest/helm-unittest/cmd/helm-unittest "$HELM_UNITTEST_VERSION" ;;
     versitygw) go_install versitygw github.com/versity/versitygw/cmd/versitygw "$VERSITYGW_VERSION" ;;
   esac
 }
@@ -44,6 +46,7 @@ for tool in "$@"; do
     helm) version=$HELM_VERSION ;;
     kubectl) version=$KUBERNETES_VERSION ;;
     kubeconform) version=$KUBECONFORM_VERSION ;;
+    helm-unittest) version=$HELM_UNITTEST_VERSION ;;
     versitygw) version=$VERSITYGW_VERSION ;;
     *) die "there is no recipe for $tool" ;;
   esac
