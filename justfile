@@ -35,6 +35,10 @@ chaos kills="200":
 verify: generate
     @.ci/verify.sh
 
+# Write what both binaries are made of, as CycloneDX (SBOM), into target/sbom
+sbom:
+    @.ci/sbom.sh
+
 # Write the CRDs from the Rust types, into crds/ and the chart
 generate:
     @.ci/generate.sh
