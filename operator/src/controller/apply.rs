@@ -11,7 +11,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::ControllerError;
 use crate::names::OPERATOR;
@@ -68,8 +68,7 @@ pub(super) async fn create_unless_there<K>(api: &Api<K>, object: &K) -> Result<b
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
 {
-    let by_us = PostParams { field_manager: Some(OPERATOR.to_owned()), ..Default::default() };
-    match api.create(&by_us, object).await {
+    match api.create(&by_us(), object).await {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(false),
         Err(error) => Err(error.into()),
@@ -81,8 +80,7 @@ pub(super) async fn set_suspend<K>(api: &Api<K>, name: &str, suspend: bool) -> R
 where
     K: Clone + Debug + DeserializeOwned,
 {
-    let by_us = PatchParams { field_manager: Some(OPERATOR.to_owned()), ..Default::default() };
-    gone_is_fine(api.patch(name, &by_us, &Patch::Merge(json!({"spec": {"suspend": suspend}}))).await)
+    gone_is_fine(merge(api, name, json!({"spec": {"suspend": suspend}})).await)
 }
 
 /// Sets one annotation of an object.
@@ -90,8 +88,25 @@ pub(super) async fn annotate<K>(api: &Api<K>, name: &str, key: &str, value: &str
 where
     K: Clone + Debug + DeserializeOwned,
 {
+    gone_is_fine(merge(api, name, json!({"metadata": {"annotations": {key: value}}})).await)
+}
+
+/// Merges a patch into an object.
+pub(super) async fn merge<K>(api: &Api<K>, name: &str, patch: Value) -> Result<K, kube::Error>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
     let by_us = PatchParams { field_manager: Some(OPERATOR.to_owned()), ..Default::default() };
-    gone_is_fine(api.patch(name, &by_us, &Patch::Merge(json!({"metadata": {"annotations": {key: value}}}))).await)
+    api.patch(name, &by_us, &Patch::Merge(patch)).await
+}
+
+/// Replaces an object, unless it has changed since it was read.
+pub(super) async fn replace<K>(api: &Api<K>, object: &K) -> Result<(), ControllerError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    api.replace(&object.name_any(), &by_us(), object).await?;
+    Ok(())
 }
 
 /// Replaces an object's status, unless the object has changed since it was read.
@@ -135,6 +150,10 @@ where
         Some(found) if is_owned(&found, owner_uid) => delete(api, name, found.uid()).await,
         _ => Ok(()),
     }
+}
+
+fn by_us() -> PostParams {
+    PostParams { field_manager: Some(OPERATOR.to_owned()), ..Default::default() }
 }
 
 fn is_owned(child: &impl ResourceExt, owner_uid: &str) -> bool {

@@ -3,6 +3,7 @@
 //! in `job`, and have a folder each for what tells them apart; `maintenance_schedule` is the one that runs again and again.
 
 mod apply;
+mod drive;
 pub mod embedding_batch;
 mod error;
 mod events;

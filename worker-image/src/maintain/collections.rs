@@ -1,9 +1,10 @@
 //! Which collections of a store a run works on, and going through them. Calls the store.
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use lexigram_api::contract::BATCH_LEDGER;
 
 use super::failure::TaskFailure;
-use crate::store::{BATCHES, StoreError, StoreFuture, Upkeep};
+use crate::store::{StoreError, StoreFuture, Upkeep};
 
 /// Names that a run is told to work on.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl Wanted {
     }
 
     fn takes(&self, collection: &str) -> bool {
-        self.0.as_ref().is_none_or(|globs| globs.is_match(collection) && collection != BATCHES)
+        self.0.as_ref().is_none_or(|globs| globs.is_match(collection) && collection != BATCH_LEDGER)
     }
 
     /// The collections of a store that are wanted; the ledger of batches is among them where all are.
@@ -40,7 +41,7 @@ impl Wanted {
     /// As [`Self::of`], those only that hold vectors.
     pub(super) async fn filled(&self, store: &dyn Upkeep) -> Result<Vec<String>, StoreError> {
         let mut collections = self.of(store).await?;
-        collections.retain(|collection| collection != BATCHES);
+        collections.retain(|collection| collection != BATCH_LEDGER);
         Ok(collections)
     }
 }

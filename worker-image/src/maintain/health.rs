@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{CheckReport, Embedding},
+    contract::{BATCH_LEDGER, CheckReport, Embedding},
     failure::FailureCategory,
     maintenance::{HealthCheck, HealthCheckName},
 };
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     embed,
     failure::Classified,
-    store::{BATCHES, Examined, StoreError, Upkeep},
+    store::{Examined, StoreError, Upkeep},
 };
 
 /// What a probe embeds.
@@ -111,8 +111,8 @@ fn is_damage(error: &StoreError) -> bool {
 
 /// The checks that every collection with vectors has to hold.
 fn of_collections(examined: &[(String, Examined)], settings: &HealthCheck, model: Option<&Model>) -> Vec<CheckReport> {
-    let filled: Vec<_> = examined.iter().filter(|(name, _)| name != BATCHES).collect();
-    let filled: Vec<_> = filled.into_iter().filter(|(_, examined)| examined.model.is_some()).collect();
+    let holds_vectors = |(name, examined): &&(String, Examined)| name != BATCH_LEDGER && examined.model.is_some();
+    let filled: Vec<_> = examined.iter().filter(holds_vectors).collect();
     let problems = |problem: &dyn Fn(&Examined) -> Option<String>| -> Vec<String> {
         let problem =
             |(name, examined): &&(String, Examined)| Some(format!("collection '{name}': {}", problem(examined)?));

@@ -37,7 +37,7 @@ pub use postgres::{PostgresCache, PostgresRebuild, PostgresStore};
 pub use rebuild::{LeftChunk, Rebuild};
 pub use sqlite::{SqliteCache, SqliteRebuild, SqliteStore};
 pub use texts::{FailedText, ListedRange, RangeWrite, Spent, StoredText, TextItem, TextStore, TextWrite};
-pub use upkeep::{BATCHES, CacheBounds, CacheCleaned, Condition, Examined, Held, Limits, Optimized, Orphans, Upkeep};
+pub use upkeep::{CacheBounds, CacheCleaned, Condition, Examined, Held, Limits, Optimized, Orphans, Upkeep};
 
 use crate::{parse::About, source::Listed};
 

@@ -9,9 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::StoreFuture;
 
-/// The ledger of batches that write files: it lies among the collections, and has no vectors.
-pub const BATCHES: &str = "_batches";
-
 /// How long a task may work on a store.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -131,7 +128,7 @@ pub struct CacheCleaned {
 pub trait Upkeep: Send + Sync {
     /// Keeps other processes from maintaining the store until the result is dropped; none if one does already.
     fn hold(&self) -> StoreFuture<'_, Option<Held>>;
-    /// Names of the collections in order, that of [`BATCHES`] among them.
+    /// Names of the collections in order, that of [`BATCH_LEDGER`](lexigram_api::contract::BATCH_LEDGER) among them.
     fn collections(&self) -> StoreFuture<'_, Vec<String>>;
     /// Gives free room of a collection back, and keeps its searches fast.
     fn optimize<'a>(&'a self, collection: &'a str, settings: &'a IndexOptimization) -> StoreFuture<'a, Optimized>;

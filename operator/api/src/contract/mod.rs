@@ -19,7 +19,7 @@ pub use counts::{
 pub use exit::ExitCode;
 pub use maintain::{CheckReport, MaintainTask, MaintenanceStep, MaintenanceWork, StoreRoot, TaskReport, TaskResult};
 pub use progress::{Phase, Progress};
-pub use report::{DryRun, Report, RunError, TERMINATION_MESSAGE_BYTES};
+pub use report::{DryRun, Report, RunError, TERMINATION_MESSAGE_BYTES, cut};
 pub use source_location::{InlineDocument, NetworkAccess, SourceLocation};
 pub use stages::{StageBusyness, StageName, busyness_in_words};
 pub use store::{PostgresLocation, PostgresServer, StoreLocation};
@@ -29,6 +29,9 @@ pub use work_spec::{
 
 /// Version of the contract; a worker refuses a work spec of another one.
 pub const CONTRACT_VERSION: &str = "v1alpha1";
+
+/// The ledger of a store's batches that write files. No collection has such a name.
+pub const BATCH_LEDGER: &str = "_batches";
 
 /// Where the work spec is mounted in the worker's container.
 pub const WORK_SPEC_PATH: &str = "/etc/lexigram/work.json";

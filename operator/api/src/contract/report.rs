@@ -123,7 +123,9 @@ fn shorten(task: &mut TaskReport, chars: usize) {
     }
 }
 
-fn cut(text: &str, chars: usize) -> String {
+/// At most so many characters of a text, and a sign where there were more.
+#[must_use]
+pub fn cut(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         None => text.to_owned(),
         // where there is room for nothing, not for the ellipsis either

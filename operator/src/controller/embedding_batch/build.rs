@@ -2,7 +2,8 @@
 
 use lexigram_api::{
     contract::{
-        EmbedTask, HTTP_HEADERS_PATH, InputLocation, Mode, OUTPUT_PATH, OutputLocation, SOURCE_PATH, StoreLocation,
+        BATCH_LEDGER, EmbedTask, HTTP_HEADERS_PATH, InputLocation, Mode, OUTPUT_PATH, OutputLocation, SOURCE_PATH,
+        StoreLocation,
     },
     resource::{BatchInput, EmbeddingBatchSpec, FilesOutput},
 };
@@ -11,9 +12,6 @@ use crate::controller::{
     job::{network, provider, store},
     worker_pod::{Mount, Owner},
 };
-
-/// The ledger of the namespace's batches that write files. No collection has such a name.
-const LEDGER: &str = "_batches";
 
 /// The embedding of a batch's texts.
 pub(super) fn task(owner: &Owner, spec: &EmbeddingBatchSpec, mode: Mode) -> EmbedTask {
@@ -54,7 +52,7 @@ fn output(owner: &Owner, spec: &EmbeddingBatchSpec) -> (OutputLocation, StoreLoc
         let owner = owner.uid.clone();
         return (
             OutputLocation::Files { directory, format: files.format, owner },
-            store::location(&spec.job.store, LEDGER),
+            store::location(&spec.job.store, BATCH_LEDGER),
         );
     }
     let collection = spec.collection_or(&owner.name).unwrap_or(&owner.name);

@@ -35,9 +35,8 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
     runtime::{
-        controller::{Action, Controller, Error as RuntimeError},
+        controller::{Action, Controller},
         reflector::ObjectRef,
-        watcher::Error as WatchError,
     },
 };
 use tokio::sync::{OnceCell, watch as channel};
@@ -51,6 +50,7 @@ use self::{
 };
 use super::{
     ControllerError, Shared, apply,
+    drive::{RETRY_INTERVAL, conclude, drive},
     events::Events,
     notice,
     watch::{self, Cache},
@@ -65,8 +65,6 @@ use crate::{
 const CONCURRENCY: u16 = 16;
 /// How often a worker is asked how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
-/// How often something is looked for that is missing, or a step is tried again that failed.
-const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Runs until `shutdown`; reconciles in hand are ended first.
 pub(super) async fn run<K: JobKind>(shared: Shared, shutdown: CancellationToken) -> Result<(), ControllerError> {
@@ -105,13 +103,9 @@ pub(super) async fn run<K: JobKind>(shared: Shared, shutdown: CancellationToken)
         workers: WorkerClient::new()?,
         shared,
     });
-    let outcomes = controllers.into_iter().map(|controller| {
-        controller.run(reconcile, |_, _, _| Action::requeue(RETRY_INTERVAL), Arc::clone(&context)).boxed()
-    });
-    let mut outcomes = stream::select_all(outcomes);
-    while let Some(outcome) = outcomes.next().await {
-        note(&context, outcome);
-    }
+    let metrics = Arc::clone(&context.shared.metrics);
+    let known = Arc::clone(&context);
+    drive(K::KIND, controllers, reconcile::<K>, context, &metrics, |key| known.forget(key)).await;
     Ok(())
 }
 
@@ -120,12 +114,7 @@ async fn reconcile<K: JobKind>(job: Arc<K>, context: Arc<Context<K>>) -> Result<
     context.seed_queue().await;
     let begun = Instant::now();
     let result = pass(job.as_ref(), &context, begun, status::to_second(Timestamp::now())).await;
-    context.shared.metrics.reconciled(K::KIND, begun.elapsed(), result.is_ok());
-    match result {
-        Err(error) if error.is_conflict() => Ok(Action::requeue(Duration::from_secs(1))),
-        Err(error) if error.is_not_found() => Ok(Action::await_change()),
-        other => other,
-    }
+    conclude(K::KIND, begun, result, &context.shared.metrics)
 }
 
 async fn pass<K: JobKind>(
@@ -234,25 +223,5 @@ fn next<K: JobKind>(job: &K, plan: &Plan, config: &AiWorkers, now: Timestamp) ->
         | Plan::Disabled
         | Plan::Queued { .. }
         | Plan::AwaitingAdmission => None,
-    }
-}
-
-/// Logs and counts what came of a reconcile.
-fn note<K: JobKind>(
-    context: &Context<K>,
-    outcome: Result<(ObjectRef<K>, Action), RuntimeError<ControllerError, WatchError>>,
-) {
-    match outcome {
-        Ok((object, action)) => tracing::debug!(%object, ?action, "reconciled"),
-        Err(RuntimeError::ObjectNotFound(object)) => {
-            let key = (object.namespace.clone().unwrap_or_default(), object.name.clone());
-            context.shared.metrics.dead_letters(K::KIND, &key, &[], None);
-            context.forget(&key);
-        }
-        Err(RuntimeError::ReconcilerFailed(error, object)) => {
-            context.shared.metrics.reconcile_error(K::KIND, error.reason());
-            tracing::warn!(%object, %error, reason = error.reason(), category = %error.category(), "a reconcile failed");
-        }
-        Err(error) => tracing::warn!(%error, "a watch was interrupted and is being resumed"),
     }
 }

@@ -4,11 +4,12 @@ use k8s_openapi::api::{
     batch::v1::{CronJob, Job},
     core::v1::ConfigMap,
 };
-use kube::{Api, Client, ResourceExt, api::PostParams};
+use kube::{Api, ResourceExt};
 use lexigram_api::resource::MaintenanceSchedule;
 
 use super::{
-    Context, build,
+    Context,
+    build::{self, BuiltCron},
     name::cron_job_name,
     observe::Observation,
     plan::{Cron, Plan, Start},
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     controller::{ControllerError, apply, job::act::claim, worker_pod::Owner},
-    names::{OPERATOR, OUTCOME},
+    names::OUTCOME,
 };
 
 /// Makes in the cluster what the plan says.
@@ -26,11 +27,11 @@ pub(super) async fn act(
     object: &MaintenanceSchedule,
     owner: &Owner,
     seen: &Observation,
+    wanted: Option<BuiltCron>,
     plan: &Plan,
 ) -> Result<(), ControllerError> {
-    let client = &context.shared.client;
-    let jobs: Api<Job> = Api::namespaced(client.clone(), &owner.namespace);
-    cron(context, object, owner, seen, plan.cron).await?;
+    let jobs: Api<Job> = Api::namespaced(context.shared.client.clone(), &owner.namespace);
+    cron(context, object, owner, seen, wanted, plan.cron).await?;
     for job in &plan.stop {
         apply::stop(&jobs, job).await?;
     }
@@ -51,9 +52,10 @@ async fn cron(
     object: &MaintenanceSchedule,
     owner: &Owner,
     seen: &Observation,
+    wanted: Option<BuiltCron>,
     plan: Cron,
 ) -> Result<(), ControllerError> {
-    let (client, settings) = (&context.shared.client, &context.shared.settings);
+    let client = &context.shared.client;
     let crons: Api<CronJob> = Api::namespaced(client.clone(), &owner.namespace);
     let name = cron_job_name(&owner.name);
     match plan {
@@ -62,15 +64,14 @@ async fn cron(
         Cron::Keep if seen.cron.as_ref().is_none_or(|cron| cron.suspended) => return Ok(()),
         Cron::Keep | Cron::Create | Cron::Update => {}
     }
-    let Some((config_map, mut cron_job)) = build::cron(object, owner, settings)? else { return Ok(()) };
-    prepare(client, object, owner, &config_map, context).await?;
+    let Some(BuiltCron { config_map, mut cron_job }) = wanted else { return Ok(()) };
+    // also beside a CronJob that is as it should be: its runs need it
+    prepare(context, object, owner, &config_map).await?;
     match plan {
         Cron::Create => apply::create(client, &cron_job, &owner.uid).await.map(|_| ()),
         Cron::Update => {
             cron_job.metadata.resource_version = seen.cron.as_ref().and_then(|cron| cron.resource_version.clone());
-            let by_us = PostParams { field_manager: Some(OPERATOR.to_owned()), ..Default::default() };
-            crons.replace(&name, &by_us, &cron_job).await?;
-            Ok(())
+            apply::replace(&crons, &cron_job).await
         }
         Cron::Keep | Cron::Suspend | Cron::Delete => Ok(()),
     }
@@ -84,7 +85,7 @@ async fn start(
 ) -> Result<(), ControllerError> {
     let client = &context.shared.client;
     let built = build::run(object, owner, start, &context.shared.settings)?;
-    prepare(client, object, owner, &built.config_map, context).await?;
+    prepare(context, object, owner, &built.config_map).await?;
     apply::create(client, &built.job, &owner.uid).await?;
     context.begun.note(&owner.uid, built.job.name_any());
     Ok(())
@@ -92,12 +93,12 @@ async fn start(
 
 /// Makes what a run needs: the claim of its store, and its work spec.
 async fn prepare(
-    client: &Client,
+    context: &Context,
     object: &MaintenanceSchedule,
     owner: &Owner,
     config_map: &ConfigMap,
-    context: &Context,
 ) -> Result<(), ControllerError> {
+    let client = &context.shared.client;
     if object.spec.store.embedded.is_some() {
         claim(client, &owner.namespace, &context.shared.settings).await?;
     }

@@ -17,7 +17,7 @@ use lexigram_api::{
 
 use super::{
     name::{config_map_name, cron_job_name, work_spec_run},
-    plan::{Plan, Start},
+    plan::Start,
     runs::TaskName,
 };
 use crate::{
@@ -43,6 +43,15 @@ pub struct Built {
     pub job: Job,
 }
 
+/// The work spec of the runs of a CronJob, and that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuiltCron {
+    /// The work spec.
+    pub config_map: ConfigMap,
+    /// The CronJob.
+    pub cron_job: CronJob,
+}
+
 /// The run that the operator starts.
 ///
 /// # Errors
@@ -53,14 +62,14 @@ pub fn run(
     start: &Start,
     settings: &Settings,
 ) -> Result<Built, serde_json::Error> {
-    let mut built =
-        build(object, owner, &start.name.job_name(&owner.name), &Plan::task_names(object, start), settings)?;
+    let tasks = object.spec.tasks.iter().filter(|task| start.tasks.contains(&task.name));
+    let mut built = build(object, owner, &start.name.job_name(&owner.name), &tasks.collect::<Vec<_>>(), settings)?;
     let annotations = built.job.metadata.annotations.get_or_insert_default();
     annotations.extend(start.asked.iter().map(|value| (RUN.to_owned(), value.clone())));
     Ok(built)
 }
 
-/// The CronJob of a schedule by cron, and the work spec of its runs; nothing for an interval.
+/// The CronJob of a schedule by cron, with a digest of its spec, and the work spec of its runs; nothing for an interval.
 ///
 /// # Errors
 /// Only if the JSON serialiser fails, which the types give it no cause for.
@@ -68,13 +77,11 @@ pub fn cron(
     object: &MaintenanceSchedule,
     owner: &Owner,
     settings: &Settings,
-) -> Result<Option<(ConfigMap, CronJob)>, serde_json::Error> {
+) -> Result<Option<BuiltCron>, serde_json::Error> {
     let spec = &object.spec;
     let Some(schedule) = &spec.schedule else { return Ok(None) };
     let name = cron_job_name(&owner.name);
-    let tasks: Vec<TaskName> =
-        spec.tasks.iter().map(|task| TaskName { name: task.name.clone(), task_type: task.task_type }).collect();
-    let Built { config_map, job } = build(object, owner, &name, &tasks, settings)?;
+    let Built { config_map, job } = build(object, owner, &name, &spec.tasks.iter().collect::<Vec<_>>(), settings)?;
     let Job { metadata, spec: job_spec, .. } = job;
     // the operator removes old runs by what came of them; this is for the time when it is away
     let kept = spec.successful_runs_history_limit + spec.failed_runs_history_limit;
@@ -104,26 +111,17 @@ pub fn cron(
     let mut metadata = owner.metadata(&name);
     let digest = short_hash(&serde_json::to_string(&cron_spec)?, DIGEST_BYTES);
     metadata.annotations.get_or_insert_default().insert(DIGEST.to_owned(), digest);
-    Ok(Some((config_map, CronJob { metadata, spec: Some(cron_spec), status: None })))
-}
-
-/// A digest of the CronJob that the spec asks for.
-#[must_use]
-pub fn cron_digest(object: &MaintenanceSchedule, owner: &Owner, settings: &Settings) -> Option<String> {
-    let (_, cron) = cron(object, owner, settings).ok()??;
-    cron.metadata.annotations?.remove(DIGEST)
+    Ok(Some(BuiltCron { config_map, cron_job: CronJob { metadata, spec: Some(cron_spec), status: None } }))
 }
 
 fn build(
     object: &MaintenanceSchedule,
     owner: &Owner,
     job_name: &str,
-    tasks: &[TaskName],
+    tasks: &[&MaintenanceTask],
     settings: &Settings,
 ) -> Result<Built, serde_json::Error> {
     let spec = &object.spec;
-    let chosen: Vec<&MaintenanceTask> =
-        spec.tasks.iter().filter(|task| tasks.iter().any(|name| name.name == task.name)).collect();
     let work_spec = WorkSpec {
         contract_version: CONTRACT_VERSION.to_owned(),
         run: work_spec_run(&owner.name, &owner.uid),
@@ -131,7 +129,7 @@ fn build(
             store: store::root(&spec.store),
             collections: spec.collections.clone(),
             embedding: spec.embedding.as_ref().map(|embedding| provider::embedding(embedding, 1)),
-            tasks: chosen.iter().filter_map(|task| step(task)).collect(),
+            tasks: tasks.iter().filter_map(|task| step(task)).collect(),
             rules: spec.failure_policy.rules.clone(),
         })),
     };
@@ -139,7 +137,7 @@ fn build(
     let config_map_name = config_map_name(&owner.name, &digest);
     let mut mounts = spec.embedding.as_ref().map(provider::mounts).unwrap_or_default();
     mounts.extend(store::mounts(&spec.store));
-    let seconds = chosen.iter().fold(START_SECONDS, |sum, task| sum.saturating_add(task.timeout_seconds));
+    let seconds = tasks.iter().fold(START_SECONDS, |sum, task| sum.saturating_add(task.timeout_seconds));
     let work = Work {
         name: job_name,
         work_spec: &config_map_name,
@@ -153,7 +151,8 @@ fn build(
     };
     let mut job = worker_pod::job(owner, &work, settings);
     let annotations: &mut BTreeMap<_, _> = job.metadata.annotations.get_or_insert_default();
-    annotations.insert(TASKS.to_owned(), serde_json::to_string(tasks)?);
+    let names = tasks.iter().map(|task| TaskName { name: task.name.clone(), task_type: task.task_type });
+    annotations.insert(TASKS.to_owned(), serde_json::to_string(&names.collect::<Vec<_>>())?);
     Ok(Built { config_map: build::config_map(owner, &config_map_name, &work_spec)?, job })
 }
 

@@ -17,12 +17,10 @@ use crate::controller::job::recovery::sweep::sweep_at;
 /// A task that failed and is not done yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FailedTask {
-    /// Its newest failure.
+    /// Its newest failure, and the tick of the sweep at which it is tried again.
     pub failure: ItemFailure,
     /// When it failed first.
     pub first_failure: Timestamp,
-    /// The tick of the sweep at which it is tried again.
-    pub retry_at: Option<Timestamp>,
 }
 
 /// The tasks that failed, by what the policy makes of them. `runs` are in the order in which they were started.
@@ -52,7 +50,6 @@ fn failed_task(name: &str, runs: &[Run], policy: &FailurePolicy, interval_second
     let attempts = u32::try_from(reports.iter().filter(|(_, report)| spent(report)).count()).unwrap_or(u32::MAX);
     let seed = at.as_second().unsigned_abs();
     let verdict = policy.judge(error.category, attempts, at, seed);
-    let retry_at = verdict.next_attempt.map(|due| sweep_at(due, interval_seconds));
     Some(FailedTask {
         failure: ItemFailure {
             item: name.to_owned(),
@@ -63,19 +60,18 @@ fn failed_task(name: &str, runs: &[Run], policy: &FailurePolicy, interval_second
             attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
             action: verdict.action,
             last_failure_time: at,
-            next_retry_time: retry_at,
+            next_retry_time: verdict.next_attempt.map(|due| sweep_at(due, interval_seconds)),
         },
         first_failure: reports.first().map_or(at, |(first, _)| *first),
-        retry_at,
     })
 }
 
 /// The retry that is due next: its tick, and the tasks that it takes.
 #[must_use]
 pub fn next_retry(failed: &[FailedTask]) -> Option<(Timestamp, Vec<&str>)> {
-    let tick = failed.iter().filter_map(|task| task.retry_at).min()?;
-    let due = failed.iter().filter(|task| task.retry_at == Some(tick)).map(|task| task.failure.item.as_str());
-    Some((tick, due.collect()))
+    let tick = failed.iter().filter_map(|task| task.failure.next_retry_time).min()?;
+    let due = failed.iter().filter(|task| task.failure.next_retry_time == Some(tick));
+    Some((tick, due.map(|task| task.failure.item.as_str()).collect()))
 }
 
 /// `status.deadLetters`, given the newest run that is over and what was told before; nothing before the first run is over.

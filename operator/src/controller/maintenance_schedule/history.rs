@@ -31,7 +31,7 @@ pub fn leftovers(runs: &[Run], spec: &MaintenanceScheduleSpec) -> Vec<String> {
 /// The runs that status tells of, newest first: those whose Jobs are there, and earlier ones as far as the limits go.
 #[must_use]
 pub fn told(runs: &[Run], before: &[MaintenanceRun], spec: &MaintenanceScheduleSpec) -> Vec<MaintenanceRun> {
-    let mut all: Vec<MaintenanceRun> = runs.iter().rev().map(|run| tell(run, spec)).collect();
+    let mut all: Vec<MaintenanceRun> = runs.iter().rev().map(tell).collect();
     let gone = before.iter().filter(|old| old.result.is_some() && runs.iter().all(|run| run.job != old.job));
     all.extend(gone.cloned());
     let mut room = Room::of(spec);
@@ -60,7 +60,7 @@ impl Room {
     }
 }
 
-fn tell(run: &Run, spec: &MaintenanceScheduleSpec) -> MaintenanceRun {
+fn tell(run: &Run) -> MaintenanceRun {
     let (end, outcome) = match &run.phase {
         Phase::Active(_) | Phase::Ended { .. } => (None, None),
         Phase::Settled { at, outcome } => (Some(*at), Some(outcome)),
@@ -72,17 +72,12 @@ fn tell(run: &Run, spec: &MaintenanceScheduleSpec) -> MaintenanceRun {
         end_time: end.map(|end| Time(to_second(end))),
         result: outcome.map(super::runs::Outcome::result),
         message: outcome.and_then(|outcome| outcome.error.as_ref()).map(|error| error.message.clone()),
-        tasks: outcome
-            .iter()
-            .flat_map(|outcome| &outcome.tasks)
-            .filter_map(|task| tell_task(run, spec, task))
-            .collect(),
+        tasks: outcome.iter().flat_map(|outcome| &outcome.tasks).filter_map(|task| tell_task(run, task)).collect(),
     }
 }
 
-fn tell_task(run: &Run, spec: &MaintenanceScheduleSpec, report: &TaskReport) -> Option<TaskStatus> {
-    let known = run.tasks.iter().find(|task| task.name == report.name).map(|task| task.task_type);
-    let task_type = known.or_else(|| Some(spec.tasks.iter().find(|task| task.name == report.name)?.task_type))?;
+fn tell_task(run: &Run, report: &TaskReport) -> Option<TaskStatus> {
+    let task_type = run.tasks.iter().find(|task| task.name == report.name)?.task_type;
     let message = report.error.as_ref().map_or(&report.message, |error| &error.message);
     Some(TaskStatus {
         name: report.name.clone(),

@@ -26,7 +26,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::{
     batch::v1::{CronJob, Job},
@@ -34,11 +33,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Resource,
-    runtime::{
-        controller::{Action, Controller, Error as RuntimeError},
-        reflector::ObjectRef,
-        watcher::Error as WatchError,
-    },
+    runtime::controller::{Action, Controller},
 };
 use lexigram_api::resource::MaintenanceSchedule;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +44,7 @@ use self::{
 };
 use super::{
     ControllerError, Shared, apply,
+    drive::{conclude, drive},
     events::Events,
     job::{act::owner, status::to_second},
     notice::{self, Notice},
@@ -59,8 +55,6 @@ use super::{
 const KIND: &str = "MaintenanceSchedule";
 /// Objects reconciled at once, a watched namespace.
 const CONCURRENCY: u16 = 8;
-/// How soon a step is tried again that failed.
-const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What a reconcile works with.
 pub(super) struct Context {
@@ -102,13 +96,8 @@ pub(super) async fn run(shared: Shared, shutdown: CancellationToken) -> Result<(
         begun: Begun::default(),
         shared,
     });
-    let outcomes = controllers.into_iter().map(|controller| {
-        controller.run(reconcile, |_, _, _| Action::requeue(RETRY_INTERVAL), Arc::clone(&context)).boxed()
-    });
-    let mut outcomes = stream::select_all(outcomes);
-    while let Some(outcome) = outcomes.next().await {
-        note(&context, outcome);
-    }
+    let metrics = Arc::clone(&context.shared.metrics);
+    drive(KIND, controllers, reconcile, context, &metrics, |key| metrics.health(key, &[])).await;
     Ok(())
 }
 
@@ -118,12 +107,7 @@ async fn reconcile(object: Arc<MaintenanceSchedule>, context: Arc<Context>) -> R
     tokio::join!(context.jobs.ready(), context.pods.ready(), context.crons.ready());
     let begun = Instant::now();
     let result = pass(&object, &context, Timestamp::now()).await;
-    context.shared.metrics.reconciled(KIND, begun.elapsed(), result.is_ok());
-    match result {
-        Err(error) if error.is_conflict() => Ok(Action::requeue(Duration::from_secs(1))),
-        Err(error) if error.is_not_found() => Ok(Action::await_change()),
-        other => other,
-    }
+    conclude(KIND, begun, result, &context.shared.metrics)
 }
 
 async fn pass(object: &MaintenanceSchedule, context: &Context, now: Timestamp) -> Result<Action, ControllerError> {
@@ -132,8 +116,9 @@ async fn pass(object: &MaintenanceSchedule, context: &Context, now: Timestamp) -
     let seen = observe::observe(context, object, &owner, now).await;
     let subject = notice::subject(KIND, object);
     let posted = status::story(object).and_then(|story| notice::post(&context.shared, &subject, &story, now));
-    let plan = plan::plan(object, &seen, &config, now);
-    let applied = act::act(context, object, &owner, &seen, &plan).await;
+    let wanted = build::cron(object, &owner, &context.shared.settings)?;
+    let plan = plan::plan(object, wanted.as_ref().map(|wanted| &wanted.cron_job), &seen, &config, now);
+    let applied = act::act(context, object, &owner, &seen, wanted, &plan).await;
     if plan.readiness != Readiness::Deleting {
         let mut status = status::project(object, &seen, &plan, applied.as_ref().err(), to_second(now));
         if context.shared.outbox.is_some() {
@@ -164,24 +149,4 @@ fn wake(plan: &Plan, posted: Option<&Notice>, now: Timestamp) -> Action {
         wait + Duration::from_millis(50)
     });
     planned.into_iter().chain(notice::look(posted, now)).min().map_or_else(Action::await_change, Action::requeue)
-}
-
-/// Logs and counts what came of a reconcile.
-fn note(
-    context: &Context,
-    outcome: Result<(ObjectRef<MaintenanceSchedule>, Action), RuntimeError<ControllerError, WatchError>>,
-) {
-    match outcome {
-        Ok((object, action)) => tracing::debug!(%object, ?action, "reconciled"),
-        Err(RuntimeError::ObjectNotFound(object)) => {
-            let key = (object.namespace.clone().unwrap_or_default(), object.name.clone());
-            context.shared.metrics.dead_letters(KIND, &key, &[], None);
-            context.shared.metrics.health(&key, &[]);
-        }
-        Err(RuntimeError::ReconcilerFailed(error, object)) => {
-            context.shared.metrics.reconcile_error(KIND, error.reason());
-            tracing::warn!(%object, %error, reason = error.reason(), category = %error.category(), "a reconcile failed");
-        }
-        Err(error) => tracing::warn!(%error, "a watch was interrupted and is being resumed"),
-    }
 }

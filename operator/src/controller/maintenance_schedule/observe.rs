@@ -8,7 +8,7 @@ use k8s_openapi::api::{
 use kube::ResourceExt;
 use lexigram_api::resource::MaintenanceSchedule;
 
-use super::{Context, build, name, runs::Run};
+use super::{Context, name, runs::Run};
 use crate::{
     controller::{
         job::{
@@ -29,8 +29,6 @@ pub struct Observation {
     pub in_transit: Vec<String>,
     /// Its CronJob.
     pub cron: Option<CronSeen>,
-    /// A digest of the CronJob that its spec asks for.
-    pub cron_digest: Option<String>,
     /// What stands against a run.
     pub obstacle: Option<Obstacle>,
 }
@@ -54,7 +52,6 @@ pub(super) async fn observe(
     now: Timestamp,
 ) -> Observation {
     let mut seen = of_caches(context, owner, now);
-    seen.cron_digest = build::cron_digest(object, owner, &context.shared.settings);
     let named = references::of_store(&object.spec.store).into_iter();
     let named = named.chain(object.spec.embedding.iter().flat_map(references::of_embedding));
     seen.obstacle = references::look(&context.shared.client, &owner.namespace, named).await.err();

@@ -2,6 +2,7 @@
 //! No I/O.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1::CronJob;
 use kube::ResourceExt;
 use lexigram_api::resource::{MaintenanceSchedule, OverlapPolicy};
 
@@ -12,13 +13,14 @@ use super::{
     name::RunName,
     observe::{CronSeen, Observation},
     request::{self, Wanted},
-    runs::{Phase, Run, TaskName},
+    runs::{Phase, Run},
     settle::{self, Settle},
     validate,
 };
 use crate::{
     config::AiWorkers,
     controller::job::{references::Obstacle, validate::Invalid},
+    names::DIGEST,
 };
 
 /// How soon something is looked for again that is missing.
@@ -96,15 +98,21 @@ pub struct Start {
     pub asked: Option<String>,
 }
 
-/// What is to be done about `object`.
+/// What is to be done about `object`; `wanted` is the CronJob that its spec asks for.
 #[must_use]
-pub fn plan(object: &MaintenanceSchedule, seen: &Observation, config: &AiWorkers, now: Timestamp) -> Plan {
+pub fn plan(
+    object: &MaintenanceSchedule,
+    wanted: Option<&CronJob>,
+    seen: &Observation,
+    config: &AiWorkers,
+    now: Timestamp,
+) -> Plan {
     let spec = &object.spec;
     let timing = validate::check(spec);
     let readiness = readiness(object, seen, config, timing.as_ref().err());
     let failed = dead_letters::failed(&seen.runs, &spec.failure_policy, config.dlq_check_interval);
     let mut plan = Plan {
-        cron: cron(&readiness, seen.cron.as_ref(), seen.cron_digest.as_deref()),
+        cron: cron(&readiness, seen.cron.as_ref(), wanted),
         readiness,
         stop: Vec::new(),
         start: None,
@@ -161,15 +169,13 @@ fn readiness(
     }
 }
 
-/// `wanted` is a digest of the CronJob that the spec asks for; nothing where it asks for none.
-fn cron(readiness: &Readiness, seen: Option<&CronSeen>, wanted: Option<&str>) -> Cron {
+fn cron(readiness: &Readiness, seen: Option<&CronSeen>, wanted: Option<&CronJob>) -> Cron {
     let active = *readiness == Readiness::Active;
+    let is_of = |seen: &CronSeen, wanted: &CronJob| seen.digest.as_ref() == wanted.annotations().get(DIGEST);
     match (wanted, seen) {
         (None, Some(_)) if !matches!(readiness, Readiness::Invalid(_)) => Cron::Delete,
         (Some(_), None) if active => Cron::Create,
-        (Some(wanted), Some(seen)) if active && (seen.suspended || seen.digest.as_deref() != Some(wanted)) => {
-            Cron::Update
-        }
+        (Some(wanted), Some(seen)) if active && (seen.suspended || !is_of(seen, wanted)) => Cron::Update,
         (_, Some(seen)) if !active && !seen.suspended => Cron::Suspend,
         _ => Cron::Keep,
     }
@@ -215,14 +221,5 @@ fn begin(
         plan.start = Some(start);
     } else if spec.concurrency_policy == OverlapPolicy::Replace && start.name.is_scheduled() {
         plan.stop = active;
-    }
-}
-
-impl Plan {
-    /// The tasks of a start, in the order of the spec.
-    #[must_use]
-    pub fn task_names(object: &MaintenanceSchedule, start: &Start) -> Vec<TaskName> {
-        let chosen = object.spec.tasks.iter().filter(|task| start.tasks.contains(&task.name));
-        chosen.map(|task| TaskName { name: task.name.clone(), task_type: task.task_type }).collect()
     }
 }

@@ -1,9 +1,6 @@
 //! Starts runs of IngestionJobs again, by the annotation that a person would use. Reads and writes the API server.
 
-use kube::{
-    Api, Client, ResourceExt,
-    api::{Patch, PatchParams},
-};
+use kube::{Api, Client, ResourceExt};
 use lexigram_api::{
     contract::{RunError, TaskReport, TaskResult},
     failure::FailureCategory,
@@ -11,10 +8,10 @@ use lexigram_api::{
 };
 use serde_json::json;
 
-use super::settle::failed;
+use super::settle::{failed, report};
 use crate::{
-    controller::{ControllerError, job::plan::has_ended},
-    names::{OPERATOR, RUN},
+    controller::{ControllerError, apply, job::plan::has_ended},
+    names::RUN,
 };
 
 /// Does the task of that name. `request` is what the annotation is given: the same for a run that is done again, so that
@@ -41,8 +38,7 @@ pub(super) async fn resync(
         return Ok(report);
     }
     let patch = json!({"metadata": {"resourceVersion": job.resource_version(), "annotations": {RUN: request}}});
-    let by_us = PatchParams { field_manager: Some(OPERATOR.to_owned()), ..Default::default() };
-    jobs.patch(name, &by_us, &Patch::Merge(patch)).await?;
+    apply::merge(&jobs, name, patch).await?;
     Ok(started(task, name))
 }
 
@@ -72,8 +68,4 @@ fn started(task: &str, name: &str) -> TaskReport {
         items: 1,
         ..report(task, TaskResult::Succeeded, format!("a run of IngestionJob '{name}' was started"))
     }
-}
-
-fn report(task: &str, result: TaskResult, message: String) -> TaskReport {
-    TaskReport { name: task.to_owned(), result, items: 0, bytes_freed: 0, message, error: None, checks: Vec::new() }
 }

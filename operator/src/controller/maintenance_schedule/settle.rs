@@ -1,7 +1,7 @@
 //! What came of a run, put together from its worker's report and the operator's own tasks. No I/O.
 
 use lexigram_api::{
-    contract::{RunError, TaskReport, TaskResult},
+    contract::{RunError, TaskReport, TaskResult, cut},
     failure::FailureCategory,
     maintenance::TaskType,
 };
@@ -45,15 +45,13 @@ pub fn settle(run: &Run) -> Option<Settle> {
 /// A task that failed.
 #[must_use]
 pub fn failed(name: &str, error: RunError) -> TaskReport {
-    TaskReport {
-        name: name.to_owned(),
-        result: TaskResult::Failed,
-        items: 0,
-        bytes_freed: 0,
-        message: String::new(),
-        error: Some(error),
-        checks: Vec::new(),
-    }
+    TaskReport { error: Some(error), ..report(name, TaskResult::Failed, String::new()) }
+}
+
+/// A task that worked on nothing.
+#[must_use]
+pub fn report(name: &str, result: TaskResult, message: String) -> TaskReport {
+    TaskReport { name: name.to_owned(), result, items: 0, bytes_freed: 0, message, error: None, checks: Vec::new() }
 }
 
 fn unreported() -> RunError {
@@ -65,13 +63,9 @@ fn unreported() -> RunError {
 }
 
 fn shortened(mut task: TaskReport) -> TaskReport {
-    let texts = [&mut task.message].into_iter();
     let errors = task.error.iter_mut().map(|error| &mut error.message);
-    for text in texts.chain(errors).chain(task.checks.iter_mut().map(|check| &mut check.message)) {
-        if let Some((end, _)) = text.char_indices().nth(MESSAGE_CHARS) {
-            text.truncate(end);
-            text.push('…');
-        }
+    for text in errors.chain(task.checks.iter_mut().map(|check| &mut check.message)).chain([&mut task.message]) {
+        *text = cut(text, MESSAGE_CHARS);
     }
     task
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    contract::{CategoryCount, FailureCounts, ItemFailure},
+    contract::{CategoryCount, FailureCounts, ItemFailure, cut},
     failure::{FailureAction, FailureCategory, Stage},
 };
 
@@ -102,12 +102,12 @@ pub struct DeadLetter {
 impl From<&ItemFailure> for DeadLetter {
     fn from(failure: &ItemFailure) -> Self {
         Self {
-            id: cut(&failure.item),
+            id: cut(&failure.item, TEXT_CHARS),
             stage: failure.stage,
             category: failure.category,
             reason: failure.reason.chars().take(128).collect(),
             attempts: failure.attempts,
-            message: cut(&failure.message),
+            message: cut(&failure.message, TEXT_CHARS),
             last_failure_time: failure.last_failure_time,
             next_retry_time: failure.next_retry_time,
             action: failure.action,
@@ -126,13 +126,6 @@ impl DeadLetterStatus {
         let parts: Vec<String> =
             parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
         self.summary = if parts.is_empty() { "0".to_owned() } else { parts.join(", ") };
-    }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(TEXT_CHARS) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
     }
 }
 

@@ -4,9 +4,12 @@ use insta::assert_yaml_snapshot;
 use serde_json::json;
 
 use super::fixtures::*;
-use crate::controller::{
-    job::{act::owner, tests::fixtures::settings},
-    maintenance_schedule::{build, plan::Start},
+use crate::{
+    controller::{
+        job::{act::owner, tests::fixtures::settings},
+        maintenance_schedule::{build, plan::Start},
+    },
+    names::DIGEST,
 };
 
 #[test]
@@ -21,9 +24,9 @@ fn the_cron_job_of_a_schedule_on_postgres() {
         "embedding": {"openAI": {"url": "https://api.example/v1", "model": "m", "apiKeySecretRef": {"name": "key"}}},
         "collections": ["docs-*"],
     }));
-    let (config_map, cron) = build::cron(&object, &owner(&object).unwrap(), &settings()).unwrap().unwrap();
-    assert_yaml_snapshot!(config_map);
-    assert_yaml_snapshot!(cron);
+    let built = build::cron(&object, &owner(&object).unwrap(), &settings()).unwrap().unwrap();
+    assert_yaml_snapshot!(built.config_map);
+    assert_yaml_snapshot!(built.cron_job);
 }
 
 #[test]
@@ -42,7 +45,8 @@ fn a_retry_has_only_its_tasks() {
 fn the_digest_tells_of_every_change() {
     let digest = |spec| {
         let object = schedule(spec);
-        build::cron_digest(&object, &owner(&object).unwrap(), &settings())
+        let built = build::cron(&object, &owner(&object).unwrap(), &settings()).unwrap()?;
+        Some(built.cron_job.metadata.annotations.unwrap()[DIGEST].clone())
     };
     let daily = json!({"intervalSeconds": null, "schedule": "0 3 * * *"});
     assert_eq!(digest(daily.clone()), digest(daily.clone()));

@@ -1,6 +1,7 @@
 //! When runs are started, stopped, tried again and removed.
 
 use jiff::Timestamp;
+use k8s_openapi::{api::batch::v1::CronJob, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use lexigram_api::{failure::FailureCategory, resource::MaintenanceSchedule};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -19,6 +20,7 @@ use crate::{
             plan::{Cron, Plan, Readiness, Start, plan},
         },
     },
+    names::DIGEST,
 };
 
 fn config() -> AiWorkers {
@@ -26,7 +28,7 @@ fn config() -> AiWorkers {
 }
 
 fn of(object: &MaintenanceSchedule, seen: &Observation, now: i64) -> Plan {
-    plan(object, seen, &config(), at(now))
+    plan(object, None, seen, &config(), at(now))
 }
 
 fn started(plan: &Plan) -> Option<RunName> {
@@ -133,7 +135,7 @@ fn nothing_is_started_while_it_is_not_active(
 ) {
     let mut object = schedule(spec);
     object.metadata.annotations = Some([("workers.lexigram.dev/run".to_owned(), ASKED.to_owned())].into());
-    let plan = plan(&object, &seen(vec![]), &config, at(5000));
+    let plan = plan(&object, None, &seen(vec![]), &config, at(5000));
     assert_eq!((plan.readiness.clone(), started(&plan), plan.next_run, plan.wake), (readiness, None, None, None));
 }
 
@@ -141,7 +143,7 @@ fn nothing_is_started_while_it_is_not_active(
 fn one_run_is_caught_up_with_when_maintenance_is_enabled_again() {
     let object = schedule(json!({}));
     let off = AiWorkers { enable_maintenance: false, ..config() };
-    assert!(plan(&object, &seen(vec![ok(600)]), &off, at(6100)).start.is_none());
+    assert!(plan(&object, None, &seen(vec![ok(600)]), &off, at(6100)).start.is_none());
     assert_eq!(started(&of(&object, &seen(vec![ok(600)]), 6101)), Some(interval(6000)));
     assert_eq!(started(&of(&object, &seen(vec![ok(600), ok(6000)]), 6110)), None);
 }
@@ -158,6 +160,12 @@ fn cron_seen(suspended: bool, digest: &str) -> Option<CronSeen> {
     Some(CronSeen { suspended, digest: Some(digest.to_owned()), resource_version: None })
 }
 
+/// The CronJob that the spec asks for.
+fn wanted() -> CronJob {
+    let annotations = [(DIGEST.to_owned(), "new".to_owned())].into();
+    CronJob { metadata: ObjectMeta { annotations: Some(annotations), ..Default::default() }, ..Default::default() }
+}
+
 #[rstest]
 #[case::created(false, None, Cron::Create)]
 #[case::kept(false, cron_seen(false, "new"), Cron::Keep)]
@@ -168,8 +176,8 @@ fn cron_seen(suspended: bool, digest: &str) -> Option<CronSeen> {
 #[case::not_made_while_suspended(true, None, Cron::Keep)]
 fn the_cron_job_is_as_it_should_be(#[case] suspend: bool, #[case] cron: Option<CronSeen>, #[case] expected: Cron) {
     let object = schedule(json!({"intervalSeconds": null, "schedule": "0 3 * * *", "suspend": suspend}));
-    let seen = Observation { cron, cron_digest: Some("new".to_owned()), ..Default::default() };
-    let plan = of(&object, &seen, 5000);
+    let seen = Observation { cron, ..Default::default() };
+    let plan = plan(&object, Some(&wanted()), &seen, &config(), at(5000));
     assert_eq!((plan.cron, started(&plan)), (expected, None));
 }
 
@@ -182,8 +190,8 @@ fn a_schedule_that_became_an_interval_has_no_cron_job() {
 #[test]
 fn one_that_became_invalid_starts_nothing_more() {
     let object = schedule(json!({"intervalSeconds": null, "schedule": "61 3 * * *"}));
-    let seen = Observation { cron: cron_seen(false, "new"), cron_digest: Some("new".to_owned()), ..Default::default() };
-    let plan = of(&object, &seen, 100);
+    let seen = Observation { cron: cron_seen(false, "new"), ..Default::default() };
+    let plan = plan(&object, Some(&wanted()), &seen, &config(), at(100));
     assert_eq!(plan.cron, Cron::Suspend);
     assert!(matches!(plan.readiness, Readiness::Invalid(invalid) if invalid.field == "spec.schedule"));
 }
@@ -213,7 +221,7 @@ fn a_task_is_given_up_after_its_attempts_and_taken_by_the_next_run() {
     let fails = |name| settled(name, vec![broken("cache", FailureCategory::Transient)]);
     let runs = vec![fails(interval(600)), fails(RunName::Retry(at(660)))];
     let plan = of(&object, &seen(runs.clone()), 80_000);
-    assert_eq!((plan.start, plan.failed[0].failure.attempts, plan.failed[0].retry_at), (None, 2, None));
+    assert_eq!((plan.start, plan.failed[0].failure.attempts, plan.failed[0].failure.next_retry_time), (None, 2, None));
     let plan = of(&object, &seen(runs), 87_000);
     assert_eq!(started(&plan), Some(interval(600 + 86_400)));
 }

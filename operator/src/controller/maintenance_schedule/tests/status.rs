@@ -25,7 +25,7 @@ use crate::{
 };
 
 fn status_of(object: &MaintenanceSchedule, seen: &Observation, now: i64) -> MaintenanceScheduleStatus {
-    project(object, seen, &plan(object, seen, &AiWorkers::default(), at(now)), None, at(now))
+    project(object, seen, &plan(object, None, seen, &AiWorkers::default(), at(now)), None, at(now))
 }
 
 fn says(status: &MaintenanceScheduleStatus, kind: ConditionType) -> (String, String) {

@@ -9,7 +9,7 @@ use std::{ops::Deref, sync::Arc};
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{PostgresLocation, PostgresServer},
+    contract::{BATCH_LEDGER, PostgresLocation, PostgresServer},
     failure::ArchivePolicy,
     maintenance::IndexOptimization,
 };
@@ -20,7 +20,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{
     super::{
         StoreError, StoreFuture,
-        upkeep::{BATCHES, CacheBounds, CacheCleaned, Examined, Held, Limits, Optimized, Orphans, Upkeep},
+        upkeep::{CacheBounds, CacheCleaned, Examined, Held, Limits, Optimized, Orphans, Upkeep},
     },
     chunks, lock, rebuild,
     schema::{self, schema_name},
@@ -94,7 +94,7 @@ impl Drop for Session {
 impl Upkeep for PostgresUpkeep {
     fn hold(&self) -> StoreFuture<'_, Option<Held>> {
         Box::pin(async move {
-            let client = self.database(BATCHES)?.connect().await?;
+            let client = self.database(BATCH_LEDGER)?.connect().await?;
             let mine = i64::from(lock::key(&[&self.server.settings.schema_prefix, "maintenance"]));
             let taken = client.query_one("SELECT pg_try_advisory_lock($1)", &[&mine]).await?.get::<_, bool>(0);
             // it ends with the connection
@@ -104,7 +104,7 @@ impl Upkeep for PostgresUpkeep {
 
     fn collections(&self) -> StoreFuture<'_, Vec<String>> {
         Box::pin(async move {
-            let client = self.database(BATCHES)?.connect().await?;
+            let client = self.database(BATCH_LEDGER)?.connect().await?;
             let prefix = &self.server.settings.schema_prefix;
             let ours = "SELECT nspname::text FROM pg_namespace WHERE starts_with(nspname::text, $1)
                  AND to_regclass(format('%I.migrations', nspname)) IS NOT NULL
@@ -169,7 +169,7 @@ impl Upkeep for PostgresUpkeep {
 
     fn clean_cache<'a>(&'a self, bounds: &'a CacheBounds) -> StoreFuture<'a, CacheCleaned> {
         Box::pin(async move {
-            let database = self.database(BATCHES)?;
+            let database = self.database(BATCH_LEDGER)?;
             let session = self.session(&database).await?;
             cache::clean(&session, &database, bounds).await
         })

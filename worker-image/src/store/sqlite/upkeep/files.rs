@@ -6,9 +6,10 @@ use std::{
     path::Path,
 };
 
+use lexigram_api::contract::BATCH_LEDGER;
 use rustix::fs::{FlockOperation, flock, statvfs};
 
-use super::super::super::{StoreError, upkeep::BATCHES};
+use super::super::super::StoreError;
 
 fn unavailable(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Unavailable(format!("{}: {error}", path.display()))
@@ -35,7 +36,7 @@ fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
 pub(super) fn collections(directory: &Path) -> Result<Vec<String>, StoreError> {
     let mut collections = names(directory)?;
     collections.retain_mut(|name| match name.strip_suffix(".db") {
-        Some(collection) if !collection.starts_with('_') || collection == BATCHES => {
+        Some(collection) if !collection.starts_with('_') || collection == BATCH_LEDGER => {
             name.truncate(collection.len());
             true
         }
