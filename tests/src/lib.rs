@@ -15,6 +15,7 @@ mod helm;
 mod objects;
 mod postgres;
 mod sandbox;
+mod schedule;
 mod store;
 mod wait;
 
@@ -25,5 +26,6 @@ pub use helm::{Release, base_release};
 pub use objects::{Job, Object, Objects, condition_of};
 pub use postgres::Postgres;
 pub use sandbox::{OPERATORS, Sandbox, WORKERS, bare, sandbox};
+pub use schedule::ended_runs;
 pub use store::{Hit, StoredDocument};
 pub use wait::{BOUND, until, until_object};

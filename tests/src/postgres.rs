@@ -1,9 +1,9 @@
 //! A Postgres database with pgvector in a namespace, as users have one: a pod, a Service, a Secret with its URI. Creates
 //! objects.
 
-use k8s_openapi::api::core::v1::{Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{Pod, Service};
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Sandbox, StoredDocument,
@@ -24,6 +24,18 @@ pub struct Postgres<'a> {
 impl<'a> Postgres<'a> {
     /// Name of the Secret with the URI, under the key `uri`.
     pub const SECRET: &'static str = "database";
+
+    /// The store that this database is, as a spec has it.
+    #[must_use]
+    pub fn store() -> Value {
+        Self::store_by(Self::SECRET)
+    }
+
+    /// The same by the URI of another Secret.
+    #[must_use]
+    pub fn store_by(secret: &str) -> Value {
+        json!({"postgres": {"connectionSecretRef": {"name": secret}, "tlsMode": "Disable"}})
+    }
 
     /// Starts a database, and waits until it takes connections.
     pub async fn start(sandbox: &'a Sandbox) -> Self {
@@ -53,8 +65,7 @@ impl<'a> Postgres<'a> {
         });
         sandbox.create::<Service>(&serde_json::from_value(service).unwrap()).await;
         let uri = format!("postgresql://postgres:{PASSWORD}@database.{}.svc:5432/postgres", sandbox.namespace);
-        let secret = json!({"metadata": {"name": Self::SECRET}, "stringData": {"uri": uri}});
-        sandbox.create::<Secret>(&serde_json::from_value(secret).unwrap()).await;
+        sandbox.secret(Self::SECRET, &json!({"uri": uri})).await;
         until_object(sandbox.api(), "database", "takes connections", |pod: &Pod| {
             let conditions = pod.status.as_ref()?.conditions.as_ref()?;
             conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status == "True").map(|_| ())

@@ -5,7 +5,7 @@ use std::{env, fmt::Debug, panic::AssertUnwindSafe};
 use futures::FutureExt;
 use k8s_openapi::{
     ByteString,
-    api::core::v1::{ConfigMap, Namespace, Pod},
+    api::core::v1::{ConfigMap, Namespace, Pod, Secret},
 };
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -172,6 +172,12 @@ impl Sandbox {
     /// Changes an IngestionJob, see [`Objects::change`].
     pub async fn change(&self, name: &str, spec: Value) -> IngestionJob {
         self.jobs().change(name, spec).await
+    }
+
+    /// Creates a Secret from keys and values.
+    pub async fn secret(&self, name: &str, values: &Value) {
+        let secret = json!({"metadata": {"name": name}, "stringData": values});
+        self.create::<Secret>(&serde_json::from_value(secret).unwrap()).await;
     }
 
     /// Creates a ConfigMap from file names and contents.

@@ -4,7 +4,6 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use k8s_openapi::api::core::v1::Secret;
 use lexigram_api::{
     failure::{FailureAction, FailureCategory},
     resource::{ConditionType, DryRunResult, EmbeddingBatch, State, TextCounts},
@@ -233,8 +232,7 @@ fn a_bad_key_stops_the_batch_at_once() {
             "{message}"
         );
 
-        let secret = json!({"metadata": {"name": "key"}, "stringData": {"apiKey": "wrong"}});
-        it.create::<Secret>(&serde_json::from_value(secret).unwrap()).await;
+        it.secret("key", &json!({"apiKey": "wrong"})).await;
         let batch = it.batches().until_true("refused", ConditionType::Failed).await;
         assert_eq!(condition_of(&batch, ConditionType::Stalled).unwrap().status, "True");
         let message = &condition_of(&batch, ConditionType::Failed).unwrap().message;

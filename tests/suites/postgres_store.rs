@@ -10,10 +10,6 @@ use lexigram_api::resource::{ConditionType, IngestionJob, State};
 use lexigram_tests::{Postgres, WORKERS, condition_of, sandbox};
 use serde_json::{Value, json};
 
-fn store() -> Value {
-    json!({"postgres": {"connectionSecretRef": {"name": Postgres::SECRET}, "tlsMode": "Disable"}})
-}
-
 /// Done, failed, skipped and deleted documents.
 fn counts(job: &IngestionJob) -> [i32; 4] {
     let documents = job.status.as_ref().unwrap().documents.clone().unwrap();
@@ -30,7 +26,7 @@ fn three_workers_fill_one_collection() {
             .collect();
         documents.push(json!({"name": "cats.md", "text": "# Felines\n\nA kitten sleeps sixteen hours a day."}));
         documents.push(json!({"name": "empty.md", "text": " "}));
-        let spec = json!({"source": {"inline": documents}, "store": store(), "parallelism": 3});
+        let spec = json!({"source": {"inline": documents}, "store": Postgres::store(), "parallelism": 3});
         it.ingest("rules", spec.clone()).await;
         let job = it.until_true("rules", ConditionType::Complete).await;
         assert_eq!(counts(&job), [31, 1, 0, 0]);
@@ -63,7 +59,7 @@ fn three_workers_fill_one_collection() {
 #[test]
 fn a_database_that_is_not_there_is_named_and_waited_for() {
     sandbox(json!({}), async |it| {
-        let spec = json!({"source": {"inline": [{"name": "a.md", "text": "# A"}]}, "store": store()});
+        let spec = json!({"source": {"inline": [{"name": "a.md", "text": "# A"}]}, "store": Postgres::store()});
         it.ingest("early", spec).await;
         it.until_state("early", State::Stalled, "SecretNotFound").await;
         Postgres::start(it).await;

@@ -1,7 +1,7 @@
 //! What breaks on the way: workers and operators that die, things that are missing, servers that fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::Config;
 use lexigram_api::{
     failure::{FailureAction, FailureCategory},
@@ -80,8 +80,7 @@ fn a_missing_secret_is_named_and_waited_for() {
         let job = it.until_state("vault", State::Stalled, "SecretNotFound").await;
         let message = &condition_of(&job, ConditionType::Stalled).unwrap().message;
         assert!(message.contains("spec.source.http.headersSecretRef.name: there is no Secret 'token'"), "{message}");
-        let secret = json!({"metadata": {"name": "token"}, "stringData": {"Authorization": "Bearer right"}});
-        it.create::<Secret>(&serde_json::from_value(secret).unwrap()).await;
+        it.secret("token", &json!({"Authorization": "Bearer right"})).await;
         it.until_true("vault", ConditionType::Complete).await;
         assert_eq!(it.search("vault", "when is the safe unlocked", 1).await[0].document, url);
     });

@@ -11,10 +11,6 @@ use serde_json::{Value, json};
 
 use crate::{dead_letters, hurry};
 
-fn secret(name: &str, data: Value) -> Secret {
-    serde_json::from_value(json!({"metadata": {"name": name}, "stringData": data})).unwrap()
-}
-
 #[test]
 fn a_bad_key_is_told_once_though_the_webhook_fails_and_a_good_one_is_noticed() {
     let mut values = hurry();
@@ -23,12 +19,12 @@ fn a_bad_key_is_told_once_though_the_webhook_fails_and_a_good_one_is_noticed() {
     lexigram_tests::bare(async |it| {
         let receiver = FaultServer::start(&it.client).await;
         let hook = receiver.serve("/hook", [Answer::Status(500), Answer::Never, Answer::Status(500)]);
-        it.create(&secret("on-call", json!({"url": hook, "authorization": "Bearer pager"}))).await;
+        it.secret("on-call", &json!({"url": hook, "authorization": "Bearer pager"})).await;
         it.release(&values);
         let script =
             Script { require: [("authorization".to_owned(), "Bearer right".to_owned())].into(), ..Script::default() };
         let server = FaultProvider::start(address(&it.client).await, script).await.unwrap();
-        it.create(&secret("key", json!({"api-key": "wrong"}))).await;
+        it.secret("key", &json!({"api-key": "wrong"})).await;
         let texts: Value = (0..50).map(|n| json!({"text": format!("text number {n}")})).collect();
         let spec = json!({
             "input": {"texts": texts},

@@ -6,10 +6,10 @@ use lexigram_api::{
     contract::TaskResult,
     resource::{ConditionType, MaintenanceSchedule},
 };
-use lexigram_tests::{Postgres, Sandbox, condition_of, kubectl, sandbox};
+use lexigram_tests::{Postgres, Sandbox, condition_of, ended_runs, kubectl, sandbox};
 use serde_json::{Value, json};
 
-use crate::{ended, on_demand, run_now};
+use crate::on_demand;
 
 fn check() -> Value {
     json!([{"name": "health", "type": "HealthCheck", "healthCheck": {"minFreePercent": 0}}])
@@ -17,7 +17,7 @@ fn check() -> Value {
 
 /// Asks for a check, and returns status, reason and message of `Healthy`.
 async fn checked(it: &Sandbox, name: &str, number: i64) -> (String, String, String) {
-    run_now(it, name, number).await;
+    it.run_now(name, number).await;
     let schedule = it.api::<MaintenanceSchedule>().get(name).await.unwrap();
     let healthy = condition_of(&schedule, ConditionType::Healthy).unwrap().clone();
     (healthy.status, healthy.reason, healthy.message)
@@ -63,20 +63,16 @@ async fn take_away(it: &Sandbox) -> Service {
     serde_json::from_value(back).unwrap()
 }
 
-fn on_postgres() -> Value {
-    json!({"postgres": {"connectionSecretRef": {"name": Postgres::SECRET}, "tlsMode": "Disable"}})
-}
-
 #[test]
 fn a_task_that_fails_is_tried_again_by_itself() {
     sandbox(json!({"ai_workers": {"dlq_check_interval": 5}}), async |it| {
         let _database = Postgres::start(it).await;
         let service = take_away(it).await;
         let mut spec = on_demand(json!([{"name": "archive", "type": "ArchiveCleanup"}]));
-        spec["store"] = on_postgres();
+        spec["store"] = Postgres::store();
         spec["failurePolicy"] = json!({"maxAttempts": 50, "backoffBaseSeconds": 10, "backoffCapSeconds": 10});
         it.schedules().apply("tidy", spec).await;
-        let run = run_now(it, "tidy", 0).await;
+        let run = it.run_now("tidy", 0).await;
         assert_eq!(run.result, Some(TaskResult::Failed), "{run:?}");
         let dead = it
             .schedules()
@@ -86,7 +82,7 @@ fn a_task_that_fails_is_tried_again_by_itself() {
         assert!(dead.next_retry_time.is_some(), "{dead:?}");
         it.create(&service).await;
         let mended = |schedule: &MaintenanceSchedule| {
-            let newest = ended(schedule).into_iter().next()?;
+            let newest = ended_runs(schedule).into_iter().next()?;
             let dead = schedule.status.as_ref()?.dead_letters.as_ref()?;
             (newest.result == Some(TaskResult::Succeeded) && dead.total == 0).then_some(newest.job)
         };
@@ -100,10 +96,10 @@ fn a_database_that_is_away_is_named_and_so_is_its_return() {
     sandbox(json!({}), async |it| {
         let _database = Postgres::start(it).await;
         let text = json!([{"name": "a.md", "text": "# A\n\nOf a."}]);
-        it.ingest("docs", json!({"source": {"inline": text}, "store": on_postgres()})).await;
+        it.ingest("docs", json!({"source": {"inline": text}, "store": Postgres::store()})).await;
         it.until_true("docs", ConditionType::Complete).await;
         let mut spec = on_demand(check());
-        spec["store"] = on_postgres();
+        spec["store"] = Postgres::store();
         it.schedules().apply("health", spec).await;
         let (status, _, message) = checked(it, "health", 0).await;
         assert_eq!(status, "True", "{message}");

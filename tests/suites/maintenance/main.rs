@@ -8,10 +8,9 @@ mod store;
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use kube::{ResourceExt, api::ListParams};
-use lexigram_api::resource::{MaintenanceRun, MaintenanceSchedule, TaskStatus};
+use lexigram_api::resource::{MaintenanceRun, TaskStatus};
 use lexigram_tests::Sandbox;
 use serde_json::{Value, json};
 
@@ -26,26 +25,6 @@ fn tasks() -> Value {
         {"name": "archive", "type": "ArchiveCleanup"},
         {"name": "health", "type": "HealthCheck", "healthCheck": {"minFreePercent": 0}},
     ])
-}
-
-/// A time such as the annotation takes, so many seconds from now: a new one each time.
-fn moment(seconds: i64) -> String {
-    Timestamp::from_second((Timestamp::now() + SignedDuration::from_secs(seconds)).as_second()).unwrap().to_string()
-}
-
-/// Asks for a run, the `number`-th of a test, and waits until it is over.
-async fn run_now(it: &Sandbox, name: &str, number: i64) -> MaintenanceRun {
-    let asked = moment(number);
-    it.schedules().annotate(name, &[("workers.lexigram.dev/run", &asked)]).await;
-    let job = format!("{name}-mrun{}", asked.parse::<Timestamp>().unwrap().as_second());
-    let what = format!("has ended {job}");
-    it.schedules().until(name, &what, |schedule| ended(schedule).into_iter().find(|run| run.job == job)).await
-}
-
-/// The runs that are over, newest first.
-fn ended(schedule: &MaintenanceSchedule) -> Vec<MaintenanceRun> {
-    let runs = schedule.status.iter().flat_map(|status| &status.runs);
-    runs.filter(|run| run.result.is_some()).cloned().collect()
 }
 
 /// What came of a task.

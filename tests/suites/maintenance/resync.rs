@@ -1,9 +1,6 @@
 //! A folder that stays mirrored on a schedule.
 
-use k8s_openapi::{
-    ByteString,
-    api::core::v1::{ConfigMap, Secret},
-};
+use k8s_openapi::{ByteString, api::core::v1::ConfigMap};
 use kube::api::{Patch, PatchParams};
 use lexigram_api::{
     contract::TaskResult,
@@ -12,7 +9,7 @@ use lexigram_api::{
 use lexigram_tests::{Answer, FaultServer, bare, corpus, sandbox};
 use serde_json::{Value, json};
 
-use crate::{on_demand, run_now, task};
+use crate::{on_demand, task};
 
 fn resync() -> Value {
     on_demand(json!([{"name": "mirror", "type": "Resync", "resync": {"ingestionJob": "guides"}}]))
@@ -36,7 +33,7 @@ fn a_new_file_is_picked_up() {
         let files = ByteString(b"Volcanoes build islands.".to_vec());
         let patch = Patch::Merge(json!({"binaryData": {"volcanoes.txt": files, "otters.txt": null}}));
         it.api::<ConfigMap>().patch("guides", &PatchParams::default(), &patch).await.unwrap();
-        let run = run_now(it, "mirror", 0).await;
+        let run = it.run_now("mirror", 0).await;
         let mirror = task(&run, "mirror");
         assert_eq!((mirror.result, mirror.items), (TaskResult::Succeeded, 1), "{mirror:?}");
         let job =
@@ -57,11 +54,10 @@ fn a_job_that_is_missing_is_told_to_the_webhook() {
     bare(async |it| {
         let receiver = FaultServer::start(&it.client).await;
         let hook = receiver.serve("/hook", [Answer::Status(204)]);
-        let secret = json!({"metadata": {"name": "on-call"}, "stringData": {"url": hook}});
-        it.create::<Secret>(&serde_json::from_value(secret).unwrap()).await;
+        it.secret("on-call", &json!({"url": hook})).await;
         it.release(&json!({"webhook": {"secretName": "on-call"}}));
         it.schedules().apply("mirror", resync()).await;
-        let run = run_now(it, "mirror", 0).await;
+        let run = it.run_now("mirror", 0).await;
         let told = it.schedules().until_true("mirror", ConditionType::Notified).await;
         assert_eq!(told.status.unwrap().dead_letters.unwrap().notified, 1);
         let received = receiver.received("/hook");
@@ -79,12 +75,12 @@ fn a_job_that_is_missing_is_told_to_the_webhook() {
 fn a_job_that_is_at_work_is_left_alone_and_one_that_is_missing_is_named() {
     sandbox(json!({}), async |it| {
         it.schedules().apply("mirror", resync()).await;
-        let run = run_now(it, "mirror", 0).await;
+        let run = it.run_now("mirror", 0).await;
         assert!(task(&run, "mirror").message.contains("there is no IngestionJob 'guides'"), "{run:?}");
         assert_eq!(run.result, Some(TaskResult::Failed));
         it.config_map("long", corpus::documents(90, 400)).await;
         it.ingest("guides", json!({"source": {"configMap": {"name": "long"}}, "suspend": true})).await;
-        let run = run_now(it, "mirror", 1).await;
+        let run = it.run_now("mirror", 1).await;
         let mirror = task(&run, "mirror");
         assert_eq!(mirror.result, TaskResult::Skipped, "{mirror:?}");
         assert!(mirror.message.contains("'guides' is suspended"), "{mirror:?}");

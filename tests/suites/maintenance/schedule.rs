@@ -11,10 +11,10 @@ use lexigram_api::{
     contract::TaskResult,
     resource::{ConditionType, MaintenanceSchedule},
 };
-use lexigram_tests::{OPERATORS, condition_of, kubectl, sandbox, until, until_object};
+use lexigram_tests::{OPERATORS, condition_of, ended_runs, kubectl, sandbox, until, until_object};
 use serde_json::{Value, json};
 
-use crate::{ended, jobs, on_demand, run_now, task, tasks};
+use crate::{jobs, on_demand, task, tasks};
 
 /// A node that there is not: a run waits for it and stays at work.
 fn nowhere() -> Value {
@@ -38,10 +38,10 @@ fn a_cron_schedule_is_a_cron_job_and_its_run_reports_items() {
         let schedule = it
             .schedules()
             .until("minutely", "has a run that is over", |schedule| {
-                (!ended(schedule).is_empty()).then(|| schedule.clone())
+                (!ended_runs(schedule).is_empty()).then(|| schedule.clone())
             })
             .await;
-        let run = ended(&schedule).remove(0);
+        let run = ended_runs(&schedule).remove(0);
         assert_eq!(run.result, Some(TaskResult::Succeeded), "{run:?}");
         assert_eq!(run.job, format!("minutely-m-{}", run.scheduled_time.0.as_second() / 60));
         assert!(task(&run, "health").items >= 4, "{run:?}");
@@ -62,7 +62,7 @@ fn an_interval_runs_at_its_slots() {
     sandbox(json!({}), async |it| {
         let made = it.schedules().apply("often", json!({"intervalSeconds": 60, "tasks": tasks()})).await;
         let created = made.creation_timestamp().unwrap().0.as_second();
-        let first_two = |schedule: &MaintenanceSchedule| Some(ended(schedule)).filter(|runs| runs.len() >= 2);
+        let first_two = |schedule: &MaintenanceSchedule| Some(ended_runs(schedule)).filter(|runs| runs.len() >= 2);
         let runs = it.schedules().until("often", "has two runs that are over", first_two).await;
         let names: Vec<_> = runs.iter().rev().map(|run| run.job.clone()).collect();
         assert_eq!(names, [format!("often-m{}", created + 60), format!("often-m{}", created + 120)]);
@@ -80,10 +80,10 @@ fn runs_are_made_when_somebody_asks_and_old_ones_go() {
         it.schedules().apply("asked", spec).await;
         let mut made = Vec::new();
         for number in 0..3 {
-            made.push(run_now(it, "asked", number).await.job);
+            made.push(it.run_now("asked", number).await.job);
         }
         let schedule = it.schedules().until_true("asked", ConditionType::RequestAccepted).await;
-        let told: Vec<_> = ended(&schedule).into_iter().map(|run| run.job).collect();
+        let told: Vec<_> = ended_runs(&schedule).into_iter().map(|run| run.job).collect();
         assert_eq!(told, [made[2].clone(), made[1].clone()]);
         until(it.api::<Job>(), Config::default(), "two Jobs are left", |jobs: &[&Job]| {
             (jobs.iter().map(|job| job.name_any()).eq(made[1..].iter().cloned())).then_some(())
@@ -131,7 +131,7 @@ fn an_operator_that_was_away_catches_up_with_one_run() {
             .await
             .unwrap();
         it.release(&json!({}));
-        let two = |schedule: &MaintenanceSchedule| Some(ended(schedule)).filter(|runs| runs.len() >= 3);
+        let two = |schedule: &MaintenanceSchedule| Some(ended_runs(schedule)).filter(|runs| runs.len() >= 3);
         let runs = it.schedules().until("missed", "has caught up, and had another run", two).await;
         let slots: Vec<_> = runs.iter().map(|run| run.job.clone()).collect();
         let slot = |number: i64| format!("missed-m{}", last.as_second() + 60 * number);

@@ -6,7 +6,7 @@ use lexigram_api::{contract::TaskResult, resource::ConditionType};
 use lexigram_tests::{Postgres, corpus, sandbox};
 use serde_json::json;
 
-use crate::{on_demand, run_now, task};
+use crate::{on_demand, task};
 
 #[test]
 fn a_store_whose_documents_have_gone_shrinks() {
@@ -26,7 +26,7 @@ fn a_store_whose_documents_have_gone_shrinks() {
             {"name": "health", "type": "HealthCheck", "healthCheck": {"minFreePercent": 0}},
         ]);
         it.schedules().apply("tidy", on_demand(tasks)).await;
-        let run = run_now(it, "tidy", 0).await;
+        let run = it.run_now("tidy", 0).await;
         assert_eq!(run.result, Some(TaskResult::Succeeded), "{run:?}");
         assert!(task(&run, "index").bytes_freed > 50_000, "{run:?}");
         assert!(task(&run, "cache").items >= 60 && task(&run, "cache").bytes_freed > 50_000, "{run:?}");
@@ -39,7 +39,7 @@ fn a_store_whose_documents_have_gone_shrinks() {
 fn orphans_go_and_live_data_stays_while_an_ingestion_runs_beside() {
     sandbox(json!({}), async |it| {
         let database = Postgres::start(it).await;
-        let store = json!({"postgres": {"connectionSecretRef": {"name": Postgres::SECRET}, "tlsMode": "Disable"}});
+        let store = Postgres::store();
         it.config_map("few", corpus::documents(4, 40)).await;
         let few = json!({"source": {"configMap": {"name": "few"}}, "store": store, "collection": "docs"});
         it.ingest("few", few).await;
@@ -60,7 +60,7 @@ fn orphans_go_and_live_data_stays_while_an_ingestion_runs_beside() {
         let mut spec = on_demand(tasks);
         spec["store"] = store.clone();
         it.schedules().apply("tidy", spec).await;
-        let run = run_now(it, "tidy", 0).await;
+        let run = it.run_now("tidy", 0).await;
         assert_eq!(run.result, Some(TaskResult::Succeeded), "{run:?}");
         assert_eq!((task(&run, "look").items, task(&run, "mend").items), (1, 1), "{run:?}");
         it.until_true("long", ConditionType::Complete).await;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
-use k8s_openapi::api::core::v1::{Pod, Secret};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, api::ListParams};
 use lexigram_tests::{OPERATORS, Sandbox, kubectl};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 /// The word.
@@ -43,8 +43,7 @@ impl Canary {
 
 /// Creates a Secret, and checks that the search would find each of its values.
 pub async fn plant(it: &Sandbox, canary: &Canary, name: &str, values: Value) {
-    let secret = json!({"metadata": {"name": name}, "stringData": values});
-    it.create::<Secret>(&serde_json::from_value(secret).unwrap()).await;
+    it.secret(name, &values).await;
     let shown = kubectl(&["--namespace", &it.namespace, "get", "secret", name, "--output", "json"]).unwrap();
     assert_eq!(
         canary.lines(&shown).len(),

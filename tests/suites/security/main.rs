@@ -6,7 +6,6 @@ mod pods;
 mod rbac;
 mod secrets;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::Config;
 use lexigram_tests::{Sandbox, WORKERS, until};
@@ -16,13 +15,7 @@ use serde_json::{Value, json};
 async fn maintain(it: &Sandbox, name: &str, mut spec: Value) {
     spec["intervalSeconds"] = json!(31_536_000);
     it.schedules().apply(name, spec).await;
-    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap().to_string();
-    it.schedules().annotate(name, &[("workers.lexigram.dev/run", &now)]).await;
-    it.schedules()
-        .until(name, "has a run that is over", |schedule| {
-            schedule.status.as_ref()?.runs.iter().any(|run| run.result.is_some()).then_some(())
-        })
-        .await;
+    it.run_now(name, 0).await;
 }
 
 /// The worker of a run, once it answers.

@@ -3,16 +3,12 @@
 use lexigram_api::resource::ConditionType;
 use lexigram_fault_provider::{FaultProvider, Script};
 use lexigram_tests::{Answer, FaultServer, Object, Objects, Postgres, Sandbox, address, bare};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     canary::{Canary, everything, plant, port},
     maintain, running_worker,
 };
-
-fn postgres(secret: &str) -> Value {
-    json!({"postgres": {"connectionSecretRef": {"name": secret}, "tlsMode": "Disable"}})
-}
 
 /// Waits until a person would be called, and until that has been told to the webhook.
 async fn until_told<K: Object>(objects: &Objects<K>, name: &str) {
@@ -74,22 +70,22 @@ fn no_secret_is_in_an_object_an_event_a_log_or_a_metric() {
         let texts = json!({"texts": [{"text": "The lid broke off."}]});
 
         // what works
-        let spec = json!({"source": web("header"), "store": postgres("store"), "embedding": embedding("key")});
+        let spec =
+            json!({"source": web("header"), "store": Postgres::store_by("store"), "embedding": embedding("key")});
         it.ingest("vault", spec).await;
         it.until_true("vault", ConditionType::Complete).await;
         let input = json!({"http": {"url": vault, "headersSecretRef": {"name": "header"}}, "format": "Lines"});
-        let spec = json!({"input": input, "store": postgres("store"), "embedding": embedding("key")});
+        let spec = json!({"input": input, "store": Postgres::store_by("store"), "embedding": embedding("key")});
         it.batches().apply("lines", spec).await;
         it.batches().until_true("lines", ConditionType::Complete).await;
         let tasks = json!([{"name": "health", "type": "HealthCheck"}, {"name": "index", "type": "IndexOptimization"}]);
-        let schedule =
-            |store: &str, key: &str| json!({"tasks": tasks, "store": postgres(store), "embedding": embedding(key)});
+        let schedule = |store: &str, key: &str| json!({"tasks": tasks, "store": Postgres::store_by(store), "embedding": embedding(key)});
         maintain(it, "tidy", schedule("store", "key")).await;
 
         // what is refused
         it.ingest("vault-wrong", json!({"source": web("header-wrong")})).await;
         let hello = json!({"inline": [{"name": "a.txt", "text": "Hello."}]});
-        it.ingest("store-wrong", json!({"source": hello, "store": postgres("store-wrong")})).await;
+        it.ingest("store-wrong", json!({"source": hello, "store": Postgres::store_by("store-wrong")})).await;
         let endpoint = server.serve("/docs", [Answer::Status(403)]).replace("/docs", "");
         server.serve("/docs/", [Answer::Status(403)]);
         let bucket =
