@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lexigram_api::{
     contract::{DeadLetters, ItemFailure, TaskReport, TaskResult},
     failure::{FailureAction, FailurePolicy, Stage},
-    resource::{DeadLetter, DeadLetterStatus},
+    resource::{DeadLetter, DeadLetterStatus, MaintenanceScheduleSpec},
 };
 
 use super::runs::Run;
@@ -23,13 +23,13 @@ pub struct FailedTask {
     pub first_failure: Timestamp,
 }
 
-/// The tasks that failed, by what the policy makes of them. `runs` are in the order in which they were started.
+/// The tasks of the spec that failed, by what its policy makes of them. `runs` are in the order in which they were
+/// started.
 #[must_use]
-pub fn failed(runs: &[Run], policy: &FailurePolicy, interval_seconds: u32) -> Vec<FailedTask> {
+pub fn failed(runs: &[Run], spec: &MaintenanceScheduleSpec, interval_seconds: u32) -> Vec<FailedTask> {
     let Some(base) = base(runs) else { return Vec::new() };
-    let counting = &runs[base..];
-    let names = counting[0].tasks.iter().map(|task| task.name.as_str());
-    names.filter_map(|name| failed_task(name, counting, policy, interval_seconds)).collect()
+    let of_task = |name: &str| failed_task(name, &runs[base..], &spec.failure_policy, interval_seconds);
+    spec.tasks.iter().filter_map(|task| of_task(&task.name)).collect()
 }
 
 /// Where in the list the newest run stands that is over and is no retry.

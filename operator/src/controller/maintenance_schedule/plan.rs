@@ -110,7 +110,7 @@ pub fn plan(
     let spec = &object.spec;
     let timing = validate::check(spec);
     let readiness = readiness(object, seen, config, timing.as_ref().err());
-    let failed = dead_letters::failed(&seen.runs, &spec.failure_policy, config.dlq_check_interval);
+    let failed = dead_letters::failed(&seen.runs, spec, config.dlq_check_interval);
     let mut plan = Plan {
         cron: cron(&readiness, seen.cron.as_ref(), wanted),
         readiness,

@@ -227,6 +227,14 @@ fn a_task_is_given_up_after_its_attempts_and_taken_by_the_next_run() {
 }
 
 #[test]
+fn a_task_that_was_taken_out_of_the_spec_is_not_tried_again() {
+    let object = schedule(json!({"intervalSeconds": 86_400, "tasks": [{"name": "health", "type": "HealthCheck"}]}));
+    let run = settled(interval(600), vec![done("health", 1), broken("cache", FailureCategory::Transient)]);
+    let plan = of(&object, &seen(vec![run]), 80_000);
+    assert_eq!((plan.start, plan.failed), (None, vec![]));
+}
+
+#[test]
 fn a_run_that_has_ended_is_written_down_before_anything_is_started() {
     let name = interval(600);
     let run = read(&job(name, complete(610)), &[reported(name, vec![done("health", 1), done("cache", 4)])]);
