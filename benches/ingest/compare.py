@@ -19,21 +19,23 @@ WORKLOADS = {"no-embed": ("mock", False), "unchanged": ("mock", True), "model": 
 
 
 def resident(pid):
-    """Memory of a process and all that it has started, in MiB. Pages that they share count for each of them."""
-    pages = 0
+    """Memory of a process and all that it has started, in MiB: Pss, in which a page that they share counts once."""
+    kibibytes = 0
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+        kibibytes = int(fields["Pss"].split()[0])
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                pages += resident(child) * 2**20 // os.sysconf("SC_PAGE_SIZE")
-    except (FileNotFoundError, ProcessLookupError):
+                kibibytes += resident(child) * 2**10
+    except (FileNotFoundError, KeyError, ProcessLookupError):
         pass  # it has just ended
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return kibibytes / 2**10
 
 
 def run(command):
     """What a run prints, and its peak memory."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    # both sides get the environment of the worker's image
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "MALLOC_ARENA_MAX": "2"})
     peak = 0.0
     done = threading.Event()
 

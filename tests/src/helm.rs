@@ -19,7 +19,13 @@ use crate::{
 pub struct Release {
     name: String,
     namespace: String,
+    /// The chart, as a path in the repository.
+    chart: &'static str,
 }
+
+/// The chart in the tree, and the one that was released before it.
+const CHART: &str = "charts/lexigram-workers";
+const PREVIOUS_CHART: &str = "tests/fixtures/lexigram-workers-0.1.0.tgz";
 
 /// Whether this process has made sure of the base release.
 static BASE: Mutex<bool> = Mutex::new(false);
@@ -27,7 +33,7 @@ static BASE: Mutex<bool> = Mutex::new(false);
 /// Makes sure that the CRDs are there, by the release that `just demo` installs too: they belong to it, and another
 /// release could not take them over. Its operator watches every namespace, so here it has no process.
 pub async fn base_release(client: &Client) -> Release {
-    let release = Release { name: "lexigram".to_owned(), namespace: "lexigram-system".to_owned() };
+    let release = Release::within("lexigram-system");
     let first = {
         let mut done = BASE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !*done {
@@ -56,7 +62,13 @@ impl Release {
     /// A release for one namespace only, in that namespace; not yet installed.
     #[must_use]
     pub fn within(namespace: &str) -> Self {
-        Self { name: "lexigram".to_owned(), namespace: namespace.to_owned() }
+        Self { name: "lexigram".to_owned(), namespace: namespace.to_owned(), chart: CHART }
+    }
+
+    /// The same release, installed from the chart before this one.
+    #[must_use]
+    pub fn previous(&self) -> Self {
+        Self { chart: PREVIOUS_CHART, ..self.clone() }
     }
 
     /// Installs or upgrades the release: the images under test, workers small enough for several on a small node, and
@@ -82,7 +94,7 @@ impl Release {
             "store": {"size": "1Gi"},
         });
         merge(&mut all, values);
-        let chart = repository("charts/lexigram-workers");
+        let chart = repository(self.chart);
         let arguments = [
             "upgrade",
             "--install",

@@ -116,12 +116,18 @@ impl Sandbox {
     /// Installs or upgrades the release of this namespace. A changed configuration takes effect when the operator reads
     /// it again; a changed image or setting replaces the operator.
     pub fn release(&self, values: &Value) -> Release {
+        let release = Release::within(&self.namespace);
+        release.install(&self.own(values));
+        release
+    }
+
+    /// These values, for a release that serves this namespace alone.
+    #[must_use]
+    pub fn own(&self, values: &Value) -> Value {
         let mut values = values.clone();
         values["watchNamespaces"] = json!([self.namespace]);
         values["crds"] = json!({"install": false});
-        let release = Release::within(&self.namespace);
-        release.install(&values);
-        release
+        values
     }
 
     /// The objects of one kind in the namespace.

@@ -124,6 +124,11 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
         ("an absolute path", claim("/x.csv"), &["spec.input.persistentVolumeClaim.path: must be relative"]),
         ("a path that climbs", claim("../x.csv"), &["spec.input.persistentVolumeClaim.path: must be relative"]),
         (
+            "a password in the URL",
+            input(json!({"http": {"url": "https://me:secret@example.com/a"}})),
+            &["spec.input.http.url: must hold no user or password"],
+        ),
+        (
             "a URL of another scheme",
             input(json!({"http": {"url": "ftp://example.com/a"}})),
             &["spec.input.http.url: must begin with http:// or https://"],
@@ -149,6 +154,21 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
             "a server of another scheme",
             server(json!({"url": "example.com/v1"})),
             &["spec.embedding.openAI.url: must begin with http:// or https://"],
+        ),
+        (
+            "a password in the URL of a server",
+            server(json!({"url": "https://me:secret@example.com/v1"})),
+            &["spec.embedding.openAI.url: must hold no user or password"],
+        ),
+        (
+            "a proxy without scheme",
+            server(json!({"proxyUrl": "proxy.example:3128"})),
+            &["spec.embedding.openAI.proxyUrl: must begin with http:// or https://"],
+        ),
+        (
+            "a password in the URL of a proxy",
+            server(json!({"proxyUrl": "http://me:secret@proxy.example:3128"})),
+            &["spec.embedding.openAI.proxyUrl: must hold no user or password"],
         ),
         (
             "a text larger than a request",

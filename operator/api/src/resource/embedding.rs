@@ -96,6 +96,12 @@ pub struct ModelConfigMap {
 #[x_kube(
     validation = Rule::new("self.url.startsWith('http://') || self.url.startsWith('https://')")
         .message("spec.embedding.openAI.url: must begin with http:// or https://, for instance 'https://api.openai.com/v1'"),
+    validation = Rule::new("!self.url.matches('^[^:]+://[^/?#]*@')")
+        .message("spec.embedding.openAI.url: must hold no user or password, which everybody can read there; use spec.embedding.openAI.apiKeySecretRef or headersSecretRef"),
+    validation = Rule::new("!has(self.proxyUrl) || self.proxyUrl.startsWith('http://') || self.proxyUrl.startsWith('https://')")
+        .message("spec.embedding.openAI.proxyUrl: must begin with http:// or https://, for instance 'http://proxy.example:3128'"),
+    validation = Rule::new("!has(self.proxyUrl) || !self.proxyUrl.matches('^[^:]+://[^/?#]*@')")
+        .message("spec.embedding.openAI.proxyUrl: must hold no user or password, which everybody can read there; name a proxy that needs none"),
     validation = Rule::new("self.maxTokensPerText <= self.maxTokensPerRequest")
         .message("spec.embedding.openAI.maxTokensPerText: must not exceed spec.embedding.openAI.maxTokensPerRequest")
 )]

@@ -81,6 +81,8 @@ pub struct HttpSource {
     #[schemars(length(min = 1, max = 1000), inner(length(min = 8, max = 2048)))]
     #[x_kube(validation = Rule::new("self.all(url, url.startsWith('http://') || url.startsWith('https://'))")
         .message("spec.source.http.urls: every URL must begin with http:// or https://"))]
+    #[x_kube(validation = Rule::new("!self.exists(url, url.matches('^[^:]+://[^/?#]*@'))")
+        .message("spec.source.http.urls: a URL must hold no user or password, which everybody can read there; use spec.source.http.headersSecretRef"))]
     pub urls: Vec<String>,
     /// A Secret in the job's namespace: each key is a request header, for instance `Authorization`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -146,6 +146,11 @@ fn bad_sources_are_refused_with_the_field_and_the_fix() {
             &["spec.source.s3.region", "should match"],
         ),
         (
+            "a password in a URL",
+            source(json!({"http": {"urls": ["https://docs.example.com/a@b", "https://me:secret@docs.example.com/a"]}})),
+            &["spec.source.http.urls: a URL must hold no user or password"],
+        ),
+        (
             "an endpoint without scheme",
             source(json!({"s3": {"bucket": "docs", "endpoint": "minio.example.com"}})),
             &["spec.source.s3.endpoint: must begin with http:// or https://, for instance"],

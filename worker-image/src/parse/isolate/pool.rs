@@ -28,6 +28,9 @@ use super::{
 /// How much of a dead parser's last words is read.
 const LAST_WORDS_BYTES: u64 = 4096;
 
+/// Free memory above which a parser gives it back to the kernel.
+const TRIM_BYTES: &str = "1048576";
+
 /// How long a parser that has broken off may take to end.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -131,6 +134,8 @@ impl ParserPool {
             .arg(CHILD_ARGUMENT)
             .arg(self.limits.memory_bytes.to_string())
             .env_clear()
+            // glibc's allocator otherwise keeps for an idle parser what its largest document took
+            .env("MALLOC_TRIM_THRESHOLD_", TRIM_BYTES)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

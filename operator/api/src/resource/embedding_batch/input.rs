@@ -77,6 +77,8 @@ pub struct HttpInput {
     #[schemars(length(min = 8, max = 2048))]
     #[x_kube(validation = Rule::new("self.startsWith('http://') || self.startsWith('https://')")
         .message("spec.input.http.url: must begin with http:// or https://"))]
+    #[x_kube(validation = Rule::new("!self.matches('^[^:]+://[^/?#]*@')")
+        .message("spec.input.http.url: must hold no user or password, which everybody can read there; use spec.input.http.headersSecretRef"))]
     pub url: String,
     /// A Secret in the batch's namespace: each key is a request header, for instance `Authorization`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
