@@ -132,9 +132,9 @@ impl FailureAction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub enum ExhaustedAction {
-    /// As [`FailureAction::Archive`].
+    /// Give the item up.
     Archive,
-    /// As [`FailureAction::Notify`].
+    /// Tell a person.
     Notify,
 }
 

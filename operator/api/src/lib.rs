@@ -1,5 +1,7 @@
 //! Everything that the operator, the worker and the tests have to agree on. No I/O.
 //!
+//! - [`annotation`]: by which a person asks for something
+//! - [`duration`]: durations as people say them
 //! - [`failure`]: what can go wrong (categories) and what is done about it (actions, policy)
 //! - [`backoff`]: when a failed attempt is made again
 //! - [`document`]: how documents are limited, parsed and chunked
@@ -10,13 +12,18 @@
 //! - [`text`]: how texts are written in the input and the output of a batch
 //! - [`contract`]: the JSON that passes between operator and worker
 //! - [`resource`] (feature `kube`): the Kubernetes resource types
+//! - [`pod`] (feature `kube`): the pod of a worker
 
+pub mod annotation;
 pub mod backoff;
 pub mod contract;
 pub mod document;
+pub mod duration;
 pub mod embedding;
 pub mod failure;
 pub mod maintenance;
+#[cfg(feature = "kube")]
+pub mod pod;
 pub mod postgres;
 #[cfg(feature = "kube")]
 pub mod resource;

@@ -32,18 +32,18 @@ pub struct Counts {
 impl AddAssign<&Self> for Counts {
     fn add_assign(&mut self, more: &Self) {
         let Self { items, failures, chunks, tokens, bytes, cached } = more;
-        self.items.total += items.total;
-        self.items.done += items.done;
-        self.items.failed += items.failed;
-        self.items.skipped += items.skipped;
-        self.items.deleted += items.deleted;
-        self.failures.retrying += failures.retrying;
-        self.failures.archived += failures.archived;
-        self.failures.notified += failures.notified;
-        self.chunks += chunks;
-        self.tokens += tokens;
-        self.bytes += bytes;
-        self.cached += cached;
+        self.items.total = self.items.total.saturating_add(items.total);
+        self.items.done = self.items.done.saturating_add(items.done);
+        self.items.failed = self.items.failed.saturating_add(items.failed);
+        self.items.skipped = self.items.skipped.saturating_add(items.skipped);
+        self.items.deleted = self.items.deleted.saturating_add(items.deleted);
+        self.failures.retrying = self.failures.retrying.saturating_add(failures.retrying);
+        self.failures.archived = self.failures.archived.saturating_add(failures.archived);
+        self.failures.notified = self.failures.notified.saturating_add(failures.notified);
+        self.chunks = self.chunks.saturating_add(*chunks);
+        self.tokens = self.tokens.saturating_add(*tokens);
+        self.bytes = self.bytes.saturating_add(*bytes);
+        self.cached = self.cached.saturating_add(*cached);
     }
 }
 
@@ -71,7 +71,7 @@ impl ItemCounts {
     }
 }
 
-/// Failed items by what is done about them; the sum is [`ItemCounts::failed`].
+/// Failed items by what is done about them; the sum is that of the failed items.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FailureCounts {
@@ -125,7 +125,7 @@ pub struct DeadLetters {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CategoryCount {
-    /// The category.
+    /// The category: Transient, RateLimited, Timeout, ResourceExhausted, InvalidInput, Authentication, Configuration or Unknown.
     pub category: FailureCategory,
     /// How many there are.
     pub count: i32,

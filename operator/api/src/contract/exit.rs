@@ -1,5 +1,7 @@
 //! Exit codes of the worker, as `podFailurePolicy` understands them. No I/O.
 
+use crate::failure::FailureCategory;
+
 /// How a worker process ends. Codes follow `sysexits.h` where it has one that fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
@@ -28,6 +30,31 @@ impl ExitCode {
             Self::Authentication => 77,
             Self::Configuration => 78,
             Self::Interrupted => 143,
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Finished, Self::Usage, Self::Retryable, Self::Authentication, Self::Configuration, Self::Interrupted];
+
+    /// What a process that exits with that number says; nothing if the contract does not know it.
+    #[must_use]
+    pub fn from_code(code: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| i32::from(exit.code()) == code)
+    }
+
+    /// How a run ends that failed as a whole for a reason of that category.
+    #[must_use]
+    pub const fn of_failure(category: FailureCategory) -> Self {
+        match category {
+            FailureCategory::Authentication => Self::Authentication,
+            FailureCategory::Configuration => Self::Configuration,
+            FailureCategory::Transient
+            | FailureCategory::RateLimited
+            | FailureCategory::Timeout
+            | FailureCategory::ResourceExhausted
+            | FailureCategory::InvalidInput
+            | FailureCategory::Unknown => Self::Retryable,
         }
     }
 

@@ -59,15 +59,15 @@ pub struct MaintenanceStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type")]
 pub enum MaintenanceWork {
-    /// See [`TaskType::IndexOptimization`].
+    /// Gives free space back and keeps searches fast.
     IndexOptimization(IndexOptimization),
-    /// See [`TaskType::CacheCleanup`].
+    /// Bounds the embedding cache, and removes temporary files of dead runs.
     CacheCleanup(CacheCleanup),
-    /// See [`TaskType::ArchiveCleanup`].
+    /// Bounds the archive of dead letters.
     ArchiveCleanup(ArchivePolicy),
-    /// See [`TaskType::OrphanCleanup`].
+    /// Removes what no ledger row knows, and queues again what has lost its chunks.
     OrphanCleanup(OrphanCleanup),
-    /// See [`TaskType::HealthCheck`].
+    /// Looks at store, provider and ledger.
     HealthCheck(HealthCheck),
 }
 
@@ -114,7 +114,7 @@ pub struct TaskReport {
     /// What it did, for a person.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// Why it failed; only with [`TaskResult::Failed`].
+    /// Why it failed; only where its result is Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<RunError>,
     /// What a health check found.

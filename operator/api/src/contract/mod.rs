@@ -1,12 +1,16 @@
 //! The contract between operator and worker: one work spec in, progress while it runs, one report and an exit code out.
 //!
-//! JSON in camelCase; every message carries [`CONTRACT_VERSION`]. No I/O.
+//! JSON in camelCase; every message carries [`CONTRACT_VERSION`]. Within a version fields are only added, so that a worker
+//! that somebody else wrote goes on working: `docs/worker-contract.md`. No I/O.
 
 mod counts;
 mod exit;
 mod maintain;
 mod progress;
+mod provider;
 mod report;
+mod rules;
+mod schemas;
 mod source_location;
 mod stages;
 mod store;
@@ -19,7 +23,10 @@ pub use counts::{
 pub use exit::ExitCode;
 pub use maintain::{CheckReport, MaintainTask, MaintenanceStep, MaintenanceWork, StoreRoot, TaskReport, TaskResult};
 pub use progress::{Phase, Progress};
-pub use report::{DryRun, Report, RunError, TERMINATION_MESSAGE_BYTES, cut};
+pub use provider::ProviderRequests;
+pub use report::{DryRun, Report, RunError, TERMINATION_MESSAGE_BYTES, cut, cut_to_bytes};
+pub use rules::{Fault, PROGRESS_BYTES, REASON_CHARS};
+pub use schemas::schemas;
 pub use source_location::{InlineDocument, NetworkAccess, SourceLocation};
 pub use stages::{StageBusyness, StageName, busyness_in_words};
 pub use store::{PostgresLocation, PostgresServer, StoreLocation};
@@ -35,6 +42,12 @@ pub const BATCH_LEDGER: &str = "_batches";
 
 /// Where the work spec is mounted in the worker's container.
 pub const WORK_SPEC_PATH: &str = "/etc/lexigram/work.json";
+/// Variable of the worker's environment with the path of the work spec: [`WORK_SPEC_PATH`] in a pod.
+pub const WORK_SPEC_VARIABLE: &str = "LEXIGRAM_WORK_SPEC";
+/// Where the kubelet picks the report up.
+pub const TERMINATION_LOG_PATH: &str = "/dev/termination-log";
+/// Variable with the path of the report: [`TERMINATION_LOG_PATH`] in a pod.
+pub const TERMINATION_LOG_VARIABLE: &str = "LEXIGRAM_TERMINATION_LOG";
 /// Where the store's volume is mounted.
 pub const STORE_PATH: &str = "/store";
 /// Where a ConfigMap or claim that is a source is mounted.
@@ -63,3 +76,5 @@ pub const STORE_CA_PATH: &str = "/etc/lexigram/store-ca";
 pub const SCRATCH_PATH: &str = "/tmp";
 /// Port of the worker's `/progress`, `/metrics` and `/healthz`.
 pub const WORKER_PORT: u16 = 8080;
+/// Variable with the address that the worker listens on: `0.0.0.0:8080` in a pod.
+pub const LISTEN_VARIABLE: &str = "LEXIGRAM_LISTEN";

@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    counts::{Counts, ItemFailure, OpenCircuit},
+    CONTRACT_VERSION,
+    counts::{Counts, ItemFailure, OpenCircuit, RECENT_FAILURES},
+    provider::ProviderRequests,
     stages::StageBusyness,
 };
 
@@ -30,7 +32,8 @@ pub enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// [`super::CONTRACT_VERSION`].
+    /// `v1alpha1`: the version of this contract.
+    #[schemars(extend("const" = CONTRACT_VERSION))]
     pub contract_version: String,
     /// Name of the run: the Kubernetes Job.
     pub run: String,
@@ -51,6 +54,10 @@ pub struct Progress {
     /// How busy each stage has been so far, those left out that were not yet; the busiest one is the bottleneck.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageBusyness>,
-    /// The newest failures, [`super::RECENT_FAILURES`] at most, newest first.
+    /// How this process has asked its embedding server so far; absent for a model of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderRequests>,
+    /// The newest failures, ten at most, newest first.
+    #[schemars(length(max = RECENT_FAILURES))]
     pub recent_failures: Vec<ItemFailure>,
 }

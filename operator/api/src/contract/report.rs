@@ -5,8 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    counts::{Counts, DeadLetters, ItemFailure, OpenCircuit},
+    CONTRACT_VERSION,
+    counts::{Counts, DeadLetters, ItemFailure, OpenCircuit, RECENT_FAILURES},
     maintain::TaskReport,
+    provider::ProviderRequests,
     stages::StageBusyness,
 };
 use crate::failure::FailureCategory;
@@ -51,7 +53,8 @@ pub struct DryRun {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// [`super::CONTRACT_VERSION`].
+    /// `v1alpha1`: the version of this contract.
+    #[schemars(extend("const" = CONTRACT_VERSION))]
     pub contract_version: String,
     /// Name of the run: the Kubernetes Job.
     pub run: String,
@@ -75,10 +78,14 @@ pub struct Report {
     /// How busy each stage was, those left out that never were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<StageBusyness>,
+    /// How this process has asked its embedding server; absent for a model of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderRequests>,
     /// What came of maintenance tasks, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub maintenance: Vec<TaskReport>,
-    /// The newest failures, newest first, as many as fit.
+    /// The newest failures, newest first, as many as fit and ten at most.
+    #[schemars(length(max = RECENT_FAILURES))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent_failures: Vec<ItemFailure>,
 }
@@ -134,11 +141,35 @@ pub fn cut(text: &str, chars: usize) -> String {
     }
 }
 
+/// As much of a text as takes at most so many bytes in JSON, the sign included that stands where there was more.
+#[must_use]
+pub fn cut_to_bytes(text: &str, bytes: usize) -> String {
+    const MORE: char = '…';
+    let written = |character: char| match character {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => character.len_utf8(),
+    };
+    let (mut taken, mut fits) = (0, 0);
+    for (start, character) in text.char_indices() {
+        if taken + MORE.len_utf8() <= bytes {
+            fits = start;
+        }
+        taken += written(character);
+        if taken > bytes {
+            return if bytes < MORE.len_utf8() { String::new() } else { format!("{}{MORE}", &text[..fits]) };
+        }
+    }
+    text.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{
-        contract::{CONTRACT_VERSION, CheckReport, FailureCounts, ItemCounts, RECENT_FAILURES, StageName, TaskResult},
+        contract::{CheckReport, FailureCounts, ItemCounts, StageName, TaskResult},
         failure::{FailureAction, Stage},
         maintenance::HealthCheckName,
     };
@@ -176,6 +207,12 @@ mod tests {
             circuit: None,
             next_retry_time: None,
             stages: StageName::ALL.map(|name| StageBusyness { name, busy_percent: 100 }).to_vec(),
+            provider: Some(ProviderRequests {
+                answered: 9_000,
+                rate_limited: 9_000,
+                failed: 9_000,
+                milliseconds: 9_000_000,
+            }),
             maintenance: Vec::new(),
             recent_failures: vec![failure; RECENT_FAILURES],
         }
@@ -212,12 +249,31 @@ mod tests {
             };
             let mut maintenance: Vec<_> = (0..16).map(|n| task(format!("{n:02}{}", "n".repeat(30)))).collect();
             maintenance[3] = TaskReport { error: None, checks: checks.to_vec(), ..maintenance[3].clone() };
-            let report = Report { maintenance, recent_failures: Vec::new(), stages: Vec::new(), ..report("") };
+            let report =
+                Report { maintenance, recent_failures: Vec::new(), stages: Vec::new(), provider: None, ..report("") };
             let message = report.to_termination_message().unwrap();
             assert!(message.len() <= TERMINATION_MESSAGE_BYTES, "{} bytes", message.len());
             let read: Report = serde_json::from_str(&message).unwrap();
             assert_eq!((read.maintenance.len(), read.maintenance[3].checks.len()), (16, 8));
         }
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_takes_no_more_bytes_than_it_may(text in any::<String>(), bytes in 0_usize..64) {
+            let whole = serde_json::to_string(&text).unwrap().len() - 2;
+            let short = cut_to_bytes(&text, bytes);
+            prop_assert!(serde_json::to_string(&short).unwrap().len() - 2 <= bytes);
+            prop_assert_eq!(whole <= bytes, short == text);
+            prop_assert!(text.starts_with(short.strip_suffix('…').unwrap_or(&short)));
+        }
+    }
+
+    #[test]
+    fn as_much_of_a_text_is_kept_as_fits() {
+        assert_eq!(cut_to_bytes("twelve bytes", 12), "twelve bytes");
+        assert_eq!(cut_to_bytes("thirteen byte", 12), "thirteen …");
+        assert_eq!(cut_to_bytes("ääää\n", 9), "äää…");
     }
 
     #[test]

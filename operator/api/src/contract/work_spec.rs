@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{MaintainTask, NetworkAccess, SourceLocation, StoreLocation};
+use super::{CONTRACT_VERSION, MaintainTask, NetworkAccess, SourceLocation, StoreLocation};
 use crate::{
     document::{Chunking, Parsing, SyncMode},
     embedding::{ModelChange, OpenAISettings},
@@ -16,7 +16,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkSpec {
-    /// [`super::CONTRACT_VERSION`].
+    /// `v1alpha1`: the version of this contract.
+    #[schemars(extend("const" = CONTRACT_VERSION))]
     pub contract_version: String,
     /// Name of the run: the Kubernetes Job. Pods of one run share it, so that a second pod goes on where the first ended.
     pub run: String,
@@ -45,7 +46,7 @@ pub struct IngestTask {
     /// The collection that chunks go into.
     pub collection: String,
     /// Which source the documents belong to, for instance `configMap/handbook`: document ids are unique within it,
-    /// and [`SyncMode::Mirror`] removes nothing outside it.
+    /// and the sync mode Mirror removes nothing outside it.
     pub scope: String,
     /// Everything, or only what is due for a retry.
     pub mode: Mode,

@@ -28,8 +28,9 @@ pub struct FailureRule {
     pub message: String,
     /// Only failures of this stage: Source, Parse, Chunk, Embed, Store or Maintain; every stage where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Stage")]
     pub stage: Option<Stage>,
-    /// The category that matching failures get.
+    /// The category that matching failures get: Transient, RateLimited, Timeout, ResourceExhausted, InvalidInput, Authentication, Configuration or Unknown.
     pub category: FailureCategory,
 }
 
@@ -70,6 +71,7 @@ pub struct FailurePolicy {
     pub actions: Vec<CategoryAction>,
     /// What follows an item's last attempt: Archive or Notify. By default Notify for Unknown and Archive for everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ExhaustedAction")]
     pub on_exhausted: Option<ExhaustedAction>,
     /// Rules that give failures another category; the first that matches wins.
     #[schemars(length(max = 16))]

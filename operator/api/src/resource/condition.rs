@@ -3,8 +3,12 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// Longest message of a condition, in characters (`metav1.Condition` allows 32,768; ours stay readable).
-const MESSAGE_CHARS: usize = 1024;
+use crate::contract::cut_to_bytes;
+
+/// Longest message of a condition, in bytes of JSON (`metav1.Condition` allows 32,768 characters; ours stay readable).
+pub(super) const MESSAGE_BYTES: usize = 512;
+/// Longest reason of a condition.
+pub(super) const REASON_BYTES: usize = 128;
 
 /// Types of the conditions of jobs and schedules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,8 +108,8 @@ pub fn set_condition(
     let new = Condition {
         type_: kind.as_str().to_owned(),
         status: status.to_owned(),
-        reason: reason.to_owned(),
-        message: message.chars().take(MESSAGE_CHARS).collect(),
+        reason: reason.chars().take(REASON_BYTES).collect(),
+        message: cut_to_bytes(message, MESSAGE_BYTES),
         observed_generation: generation,
         last_transition_time: match previous {
             Some(condition) if !changed => condition.last_transition_time,

@@ -4,10 +4,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
 
-use super::{EmbeddingBatch, IngestionJob, MaintenanceSchedule};
-
-/// Longest message that a condition of ours carries, with room for what a later version may write.
-const CONDITION_MESSAGE_CHARS: u32 = 32_768;
+use super::{
+    EmbeddingBatch, IngestionJob, MaintenanceSchedule,
+    condition::{MESSAGE_BYTES, REASON_BYTES},
+};
 
 /// Where the types that we borrow from Kubernetes stand: affinity, tolerations, resources, references.
 const WORKER: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/worker";
@@ -61,10 +61,13 @@ fn bound_condition(schema: &mut Map<String, Value>) {
     let bounds = [
         (
             "type",
-            json!({"maxLength": 316, "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"}),
+            json!({"maxLength": 64, "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"}),
         ),
-        ("reason", json!({"minLength": 1, "maxLength": 1024, "pattern": r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"})),
-        ("message", json!({"maxLength": CONDITION_MESSAGE_CHARS})),
+        (
+            "reason",
+            json!({"minLength": 1, "maxLength": REASON_BYTES, "pattern": r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"}),
+        ),
+        ("message", json!({"maxLength": MESSAGE_BYTES})),
         ("status", json!({"enum": ["True", "False", "Unknown"]})),
         ("observedGeneration", json!({"minimum": 0})),
     ];
@@ -145,6 +148,21 @@ mod tests {
             let properties = schema["properties"].as_object()?;
             let described = |property: &Value| property["description"].as_str().is_some_and(|text| !text.is_empty());
             (!properties.values().all(described)).then_some("has a property without a description")
+        };
+        assert_eq!(complaints(&["spec", "status"], silent), NONE);
+    }
+
+    #[test]
+    fn every_value_is_named_where_its_field_is_described() {
+        let silent = |schema: &Value| {
+            let properties = schema["properties"].as_object()?;
+            let named = |property: &Value| {
+                let text = property["description"].as_str().unwrap_or_default();
+                let values = property["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
+                values.into_iter().all(|value| text.contains(value))
+            };
+            (!properties.values().all(named))
+                .then_some("has a property of whose values the description leaves some out")
         };
         assert_eq!(complaints(&["spec", "status"], silent), NONE);
     }

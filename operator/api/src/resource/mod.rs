@@ -8,6 +8,8 @@ mod ingestion_job;
 mod job;
 mod maintenance_schedule;
 mod source;
+#[cfg(test)]
+mod status_size;
 mod store;
 mod worker;
 
@@ -25,8 +27,8 @@ pub use job::{
     DeadLetter, DeadLetterStatus, JobOptions, JobStatus, MAX_RUNS, Notification, RunRecord, RunResult, State,
 };
 pub use maintenance_schedule::{
-    CheckStatus, MaintenanceRun, MaintenanceSchedule, MaintenanceScheduleSpec, MaintenanceScheduleStatus,
-    MaintenanceTask, OverlapPolicy, ResyncTarget, TaskStatus,
+    CheckStatus, MAX_RUNS_BYTES, MaintenanceRun, MaintenanceSchedule, MaintenanceScheduleSpec,
+    MaintenanceScheduleStatus, MaintenanceTask, OverlapPolicy, ResyncTarget, TaskStatus,
 };
 pub use source::{
     ConfigMapSource, GitSource, HttpSource, PersistentVolumeClaimSource, S3Source, SecretReference, Source,

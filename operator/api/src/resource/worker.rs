@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerOverrides {
+    /// Image of a worker of your own that keeps the worker contract (docs/worker-contract.md); the operator's worker where absent. It is started with the argument run, as user 65532 with a read-only root file system, and pulled as Kubernetes does by default: always for the tag latest, and once for any other.
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^\s]+$"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Requests and limits of the worker's container, instead of the operator's defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,

@@ -37,6 +37,7 @@ pub struct BatchInput {
     pub http: Option<HttpInput>,
     /// How the file is written: Lines, JSONL, CSV or Parquet; by the ending of its name (.txt, .jsonl, .ndjson, .csv, .parquet) where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TextFormat")]
     pub format: Option<TextFormat>,
     /// Which fields of a row mean what.
     #[serde(flatten)]

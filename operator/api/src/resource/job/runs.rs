@@ -34,6 +34,7 @@ pub struct RunRecord {
     pub completion_time: Option<Time>,
     /// How it ended, Succeeded or Failed; absent while it is at work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RunResult")]
     pub result: Option<RunResult>,
     /// What its documents or texts have come to, with its retries.
     #[serde(default, skip_serializing_if = "Option::is_none")]

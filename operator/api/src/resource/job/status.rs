@@ -54,6 +54,7 @@ pub struct JobStatus {
     pub observed_generation: Option<i64>,
     /// One word for a person: Queued, Starting, Running, Recovering, Suspended, Stalled, Complete or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "State")]
     pub state: Option<State>,
     /// Complete, Failed, Suspended, Reconciling and Stalled; RequestAccepted where an annotation asks for another run, a retry or archiving; Notified where the operator's webhook is told.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

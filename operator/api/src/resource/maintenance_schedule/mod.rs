@@ -5,5 +5,5 @@ mod status;
 mod task;
 
 pub use spec::{MaintenanceSchedule, MaintenanceScheduleSpec, OverlapPolicy};
-pub use status::{CheckStatus, MaintenanceRun, MaintenanceScheduleStatus, TaskStatus};
+pub use status::{CheckStatus, MAX_RUNS_BYTES, MaintenanceRun, MaintenanceScheduleStatus, TaskStatus};
 pub use task::{MaintenanceTask, ResyncTarget};

@@ -11,6 +11,9 @@ use crate::{
     resource::job::DeadLetterStatus,
 };
 
+/// Most bytes of JSON that [`MaintenanceScheduleStatus::runs`] takes.
+pub const MAX_RUNS_BYTES: usize = 10 * 1024;
+
 /// What the operator last saw of the schedule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -20,7 +23,7 @@ pub struct MaintenanceScheduleStatus {
     pub observed_generation: Option<i64>,
     /// Ready (the schedule was accepted and is active), Healthy (what the newest health check found), Reconciling and Stalled; RequestAccepted where an annotation asks for a run; Notified where the operator's webhook is told.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    #[schemars(length(max = 8))]
+    #[schemars(length(max = 6))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// When runs are due, in words, for instance "30 2 * * * Europe/Berlin" or "every 15m00s".
@@ -37,13 +40,13 @@ pub struct MaintenanceScheduleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_success_time: Option<Time>,
     /// Names of the Jobs that are at work.
-    #[schemars(length(max = 16))]
+    #[schemars(length(max = 16), inner(length(max = 63)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub active: Vec<String>,
     /// What the newest run that has ended worked on, all its tasks together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<i64>,
-    /// The runs that are kept, newest first.
+    /// The runs that are kept, newest first; fewer where they would be too long for a status.
     #[schemars(length(max = 32))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<MaintenanceRun>,
@@ -77,9 +80,10 @@ pub struct MaintenanceRun {
     pub end_time: Option<Time>,
     /// Succeeded, Failed (a task, or all of it) or Skipped (every task); absent while it is at work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TaskResult")]
     pub result: Option<TaskResult>,
     /// Why the run failed as a whole.
-    #[schemars(length(max = 257))]
+    #[schemars(length(max = 256))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// What came of its tasks.
@@ -104,8 +108,8 @@ pub struct TaskStatus {
     pub items: i64,
     /// Bytes that the store takes less than before.
     pub bytes_freed: i64,
-    /// What it did, or why it did not.
-    #[schemars(length(max = 257))]
+    /// What it did, or why it did not; empty in older runs where all of it would be too long for a status.
+    #[schemars(length(max = 256))]
     pub message: String,
 }
 
@@ -118,6 +122,6 @@ pub struct CheckStatus {
     /// Whether it holds.
     pub passed: bool,
     /// What was found.
-    #[schemars(length(max = 257))]
+    #[schemars(length(max = 256))]
     pub message: String,
 }
