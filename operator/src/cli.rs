@@ -78,6 +78,9 @@ pub(crate) struct RunArguments {
     #[arg(long, env = "LEXIGRAM_WEBHOOK_TIMEOUT", value_name = "SECONDS", default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(1..=60))]
     webhook_timeout: u64,
+    /// Base URL of a collector that takes traces by OTLP over HTTP; workers are told of it too. No traces where absent.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
 }
 
 impl RunArguments {
@@ -93,7 +96,13 @@ impl RunArguments {
             store_size: self.store_size.clone(),
             store_class: self.store_class.clone().filter(|class| !class.is_empty()),
             namespaces: given(&self.namespaces),
+            otlp_endpoint: self.otlp_endpoint().map(str::to_owned),
         }
+    }
+
+    /// Where traces go, if anywhere.
+    pub fn otlp_endpoint(&self) -> Option<&str> {
+        self.otlp_endpoint.as_deref().filter(|url| !url.is_empty())
     }
 
     /// Where notifications go, if anywhere.
@@ -146,6 +155,13 @@ mod tests {
         let settings = settings(&["--namespaces", "", "--worker-image-pull-secrets", "", "--store-class", ""]);
         assert!(settings.namespaces.is_empty() && settings.worker_image_pull_secrets.is_empty());
         assert_eq!(settings.store_class, None);
+    }
+
+    #[test]
+    fn traces_are_off_unless_a_collector_is_named() {
+        assert_eq!(settings(&["--otlp-endpoint", ""]).otlp_endpoint, None);
+        let named = settings(&["--otlp-endpoint", "http://collector:4318"]).otlp_endpoint;
+        assert_eq!(named.as_deref(), Some("http://collector:4318"));
     }
 
     #[test]

@@ -46,3 +46,23 @@ pub fn write(output: Option<&Path>) -> Result<(), CrdError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What client-side `kubectl apply` can keep in its annotation of an object.
+    const ANNOTATION_BYTES: u64 = 256 * 1024;
+
+    #[test]
+    fn every_crd_can_be_applied() {
+        let folder = tempfile::tempdir().unwrap();
+        write(Some(folder.path())).unwrap();
+        let files: Vec<_> = fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();
+        assert_eq!(files.len(), 3);
+        for file in files {
+            let bytes = file.metadata().unwrap().len();
+            assert!(bytes < ANNOTATION_BYTES, "{:?} has {bytes} bytes", file.file_name());
+        }
+    }
+}

@@ -3,9 +3,9 @@
 //! Two rules keep it to one. Every write carries the resource version that was read, so that of two processes that
 //! reach for the lease at once only one gets it. And a holder counts as gone once its entry has not moved for the
 //! lease's duration on the observer's own clock, so that the clocks of nodes need not agree; the holder gives up
-//! earlier than that.
+//! earlier than that, and [`Leadership`] keeps whatever else it does from being written later.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -19,14 +19,16 @@ use kube::{
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
-use crate::names::OPERATOR;
+use crate::{leadership::Leadership, names::OPERATOR};
 
 /// How long others leave a lease alone whose entry does not move.
 const DURATION: Duration = Duration::from_secs(15);
 /// How long the holder tries to renew its lease before it gives up.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-/// How often the lease is renewed, or tried for.
+/// How often the lease is renewed.
 const INTERVAL: Duration = Duration::from_secs(2);
+/// How often those that wait look whether the lease is free: one that was given back is soon taken.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long giving the lease back may take.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -57,22 +59,22 @@ pub struct Candidate {
     api: Api<Lease>,
     name: String,
     identity: String,
+    leadership: Leadership,
     /// The version of the lease that was seen last, and since when.
-    seen: Option<(String, Instant)>,
-    /// When the lease was last made to last.
-    renewed: Instant,
+    seen: Option<(String, Duration)>,
 }
 
 impl Candidate {
-    /// A candidate for the lease `name` in `namespace`. `identity` tells this process from its rivals.
+    /// A candidate for the lease `name` in `namespace`. `identity` tells this process from its rivals; `leadership` is told
+    /// until when the lease is its own.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
+    pub fn new(client: Client, leadership: Leadership, namespace: &str, name: &str, identity: &str) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
             identity: identity.to_owned(),
+            leadership,
             seen: None,
-            renewed: Instant::now(),
         }
     }
 
@@ -86,23 +88,28 @@ impl Candidate {
                 Ok(Err(error)) => tracing::warn!(%error, "the lease cannot be had; trying again"),
                 Err(_elapsed) => tracing::warn!("the API server does not answer; trying again"),
             }
-            sleep(INTERVAL).await;
+            sleep(LOOK).await;
         }
     }
 
     /// Renews the lease that was won; returns when it is lost.
     pub async fn keep(&mut self) -> LeaderError {
+        let lost = self.renew().await;
+        self.leadership.end();
+        lost
+    }
+
+    async fn renew(&mut self) -> LeaderError {
         loop {
             sleep(INTERVAL).await;
-            let left = RENEW_DEADLINE.saturating_sub(self.renewed.elapsed());
-            let problem = match timeout(left, self.attempt()).await {
+            let problem = match timeout(self.leadership.left(), self.attempt()).await {
                 Ok(Ok(Outcome::Held)) => continue,
                 Ok(Ok(Outcome::Elsewhere(holder))) => return LeaderError::Taken(holder),
                 Ok(Ok(Outcome::Contended)) => "it was changed by somebody else".to_owned(),
                 Ok(Err(error)) => error.to_string(),
                 Err(_elapsed) => "the API server does not answer".to_owned(),
             };
-            if self.renewed.elapsed() >= RENEW_DEADLINE {
+            if self.leadership.left().is_zero() {
                 return LeaderError::NotRenewed(problem);
             }
             tracing::warn!(problem, "the lease was not renewed; trying again");
@@ -111,23 +118,31 @@ impl Candidate {
 
     /// Gives the lease back, so that the next process need not wait for its end.
     pub async fn release(self) {
-        let given_back = async {
-            let Some(mut lease) = self.api.get_opt(&self.name).await? else { return Ok(()) };
-            if holder(&lease) != Some(self.identity.as_str()) {
-                return Ok(());
-            }
-            lease.spec.get_or_insert_default().holder_identity = None;
-            self.api.replace(&self.name, &by_us(), &lease).await.map(|_| ())
-        };
-        match timeout(RELEASE_TIMEOUT, given_back).await {
+        self.leadership.end();
+        match timeout(RELEASE_TIMEOUT, self.give_back()).await {
             Ok(Ok(())) => tracing::info!("the lease was given back"),
             Ok(Err(error)) => tracing::warn!(%error, "the lease was not given back; it runs out by itself"),
             Err(_elapsed) => tracing::warn!("the lease was not given back in time; it runs out by itself"),
         }
     }
 
+    async fn give_back(&self) -> Result<(), kube::Error> {
+        loop {
+            let Some(mut lease) = self.api.get_opt(&self.name).await? else { return Ok(()) };
+            if holder(&lease) != Some(self.identity.as_str()) {
+                return Ok(());
+            }
+            lease.spec.get_or_insert_default().holder_identity = None;
+            match self.api.replace(&self.name, &by_us(), &lease).await {
+                // a renewal that was on its way has come between
+                Err(kube::Error::Api(status)) if status.is_conflict() => {}
+                written => return written.map(drop),
+            }
+        }
+    }
+
     async fn attempt(&mut self) -> Result<Outcome, kube::Error> {
-        let begun = Instant::now();
+        let begun = self.leadership.now();
         let found = self.api.get_opt(&self.name).await?;
         let unchanged = self.unchanged_for(found.as_ref(), begun);
         if let Some(holder) = found.as_ref().and_then(|lease| valid_holder(lease, unchanged))
@@ -144,7 +159,7 @@ impl Candidate {
         };
         match written {
             Ok(_) => {
-                self.renewed = begun;
+                self.leadership.extend(begun + RENEW_DEADLINE);
                 Ok(Outcome::Held)
             }
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
@@ -155,10 +170,10 @@ impl Candidate {
     }
 
     /// How long this process has seen the lease as it is.
-    fn unchanged_for(&mut self, lease: Option<&Lease>, now: Instant) -> Duration {
+    fn unchanged_for(&mut self, lease: Option<&Lease>, now: Duration) -> Duration {
         let version = lease.and_then(ResourceExt::resource_version).unwrap_or_default();
         match &self.seen {
-            Some((seen, since)) if *seen == version => now.duration_since(*since),
+            Some((seen, since)) if *seen == version => now.saturating_sub(*since),
             _ => {
                 self.seen = Some((version, now));
                 Duration::ZERO
@@ -207,139 +222,4 @@ fn held_by(identity: &str, mut lease: Lease, now: Timestamp) -> Lease {
 }
 
 #[cfg(test)]
-mod tests {
-    use http::{Method, Request, Response, StatusCode};
-    use http_body_util::BodyExt;
-    use kube::client::Body;
-    use rstest::rstest;
-    use serde_json::{Value, json};
-    use tower_test::mock::{self, Handle};
-
-    use super::*;
-
-    fn lease(holder: Option<&str>, version: &str) -> Value {
-        json!({
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": "operator", "namespace": "system", "resourceVersion": version},
-            "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": 3,
-                     "acquireTime": "2026-01-01T00:00:00.000000Z", "renewTime": "2026-01-01T00:00:00.000000Z"},
-        })
-    }
-
-    fn status(code: u16, reason: &str) -> Value {
-        json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": reason, "code": code})
-    }
-
-    type Api = Handle<Request<Body>, Response<Body>>;
-
-    fn candidate() -> (Candidate, Api) {
-        let (service, handle) = mock::pair();
-        (Candidate::new(Client::new(service, "system"), "system", "operator", "me"), handle)
-    }
-
-    /// Answers the next call, which must use this method; gives its body.
-    async fn answer(api: &mut Api, method: Method, code: u16, body: &Value) -> Value {
-        let (request, send) = api.next_request().await.unwrap();
-        assert_eq!(request.method(), method);
-        let sent = request.into_body().collect().await.unwrap().to_bytes();
-        let body = Body::from(serde_json::to_vec(body).unwrap());
-        send.send_response(Response::builder().status(StatusCode::from_u16(code).unwrap()).body(body).unwrap());
-        serde_json::from_slice(&sent).unwrap_or_default()
-    }
-
-    #[rstest]
-    #[case::nobody(None, 0, None)]
-    #[case::given_back(Some(""), 0, None)]
-    #[case::alive(Some("other"), 14, Some("other"))]
-    #[case::gone(Some("other"), 15, None)]
-    fn a_holder_counts_until_its_entry_stands_still(
-        #[case] holder: Option<&str>,
-        #[case] unchanged: u64,
-        #[case] expected: Option<&str>,
-    ) {
-        let lease: Lease = serde_json::from_value(lease(holder, "1")).unwrap();
-        assert_eq!(valid_holder(&lease, Duration::from_secs(unchanged)), expected);
-    }
-
-    #[tokio::test]
-    async fn time_stands_still_only_while_the_version_does() {
-        let (mut me, _api) = candidate();
-        let lease = |version: &str| serde_json::from_value::<Lease>(lease(Some("other"), version)).unwrap();
-        let start = Instant::now();
-        let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(me.unchanged_for(Some(&lease("1")), start), Duration::ZERO);
-        assert_eq!(me.unchanged_for(Some(&lease("1")), after(9)), Duration::from_secs(9));
-        assert_eq!(me.unchanged_for(Some(&lease("2")), after(12)), Duration::ZERO);
-        assert_eq!(me.unchanged_for(Some(&lease("2")), after(20)), Duration::from_secs(8));
-    }
-
-    #[tokio::test]
-    async fn a_lease_that_is_not_there_is_made() {
-        let (mut me, mut api) = candidate();
-        let server = async {
-            answer(&mut api, Method::GET, 404, &status(404, "NotFound")).await;
-            answer(&mut api, Method::POST, 201, &lease(Some("me"), "1")).await
-        };
-        let (outcome, sent) = tokio::join!(me.attempt(), server);
-        assert_eq!(outcome.unwrap(), Outcome::Held);
-        assert_eq!(sent["spec"]["holderIdentity"], "me");
-    }
-
-    #[tokio::test]
-    async fn a_lease_that_was_given_back_is_taken_with_the_version_that_was_read() {
-        let (mut me, mut api) = candidate();
-        let server = async {
-            answer(&mut api, Method::GET, 200, &lease(None, "7")).await;
-            answer(&mut api, Method::PUT, 200, &lease(Some("me"), "8")).await
-        };
-        let (outcome, sent) = tokio::join!(me.attempt(), server);
-        assert_eq!(outcome.unwrap(), Outcome::Held);
-        assert_eq!(sent["metadata"]["resourceVersion"], "7");
-        assert_eq!(sent["spec"]["leaseTransitions"], 4);
-        assert_ne!(sent["spec"]["acquireTime"], "2026-01-01T00:00:00.000000Z");
-    }
-
-    #[tokio::test]
-    async fn a_renewal_is_no_transition() {
-        let (mut me, mut api) = candidate();
-        let server = async {
-            answer(&mut api, Method::GET, 200, &lease(Some("me"), "7")).await;
-            answer(&mut api, Method::PUT, 200, &lease(Some("me"), "8")).await
-        };
-        let (outcome, sent) = tokio::join!(me.attempt(), server);
-        assert_eq!(outcome.unwrap(), Outcome::Held);
-        assert_eq!(sent["spec"]["leaseTransitions"], 3);
-        assert_eq!(sent["spec"]["acquireTime"], "2026-01-01T00:00:00.000000Z");
-        assert_ne!(sent["spec"]["renewTime"], "2026-01-01T00:00:00.000000Z");
-    }
-
-    #[tokio::test]
-    async fn of_two_at_once_the_slower_has_lost() {
-        let (mut me, mut api) = candidate();
-        let server = async {
-            answer(&mut api, Method::GET, 200, &lease(None, "7")).await;
-            answer(&mut api, Method::PUT, 409, &status(409, "Conflict")).await;
-            answer(&mut api, Method::GET, 200, &lease(Some("other"), "8")).await;
-        };
-        let attempts = async { (me.attempt().await.unwrap(), me.attempt().await.unwrap()) };
-        let (outcomes, ()) = tokio::join!(attempts, server);
-        assert_eq!(outcomes, (Outcome::Contended, Outcome::Elsewhere("other".to_owned())));
-    }
-
-    #[tokio::test]
-    async fn only_ones_own_lease_is_given_back() {
-        let (me, mut api) = candidate();
-        let server = async {
-            answer(&mut api, Method::GET, 200, &lease(Some("me"), "7")).await;
-            answer(&mut api, Method::PUT, 200, &lease(None, "8")).await
-        };
-        let ((), sent) = tokio::join!(me.release(), server);
-        assert!(sent["spec"].get("holderIdentity").is_none(), "{sent}");
-
-        let (me, mut api) = candidate();
-        let taken = lease(Some("other"), "9");
-        let ((), _read) = tokio::join!(me.release(), answer(&mut api, Method::GET, 200, &taken));
-        assert!(api.next_request().await.is_none(), "nothing is written");
-    }
-}
+mod tests;

@@ -1,5 +1,9 @@
 //! Deterministic names and labels of everything that the operator makes. No I/O.
 
+pub use lexigram_api::{
+    annotation::{ARCHIVE, ARCHIVE_CATEGORIES, ARCHIVE_IDS, RETRY, RETRY_CATEGORIES, RETRY_IDS, RUN},
+    pod::{STORE_CLAIM, STORE_CLAIM_LABEL},
+};
 use sha2::{Digest, Sha256};
 
 /// Field manager of server-side apply, value of `app.kubernetes.io/managed-by`, name of the event reporter.
@@ -12,20 +16,6 @@ pub const OWNER_UID: &str = "workers.lexigram.dev/owner-uid";
 pub const OWNER_KIND: &str = "workers.lexigram.dev/owner-kind";
 /// Annotation with the name of that object: names may be longer than labels.
 pub const OWNER_NAME: &str = "workers.lexigram.dev/owner-name";
-/// Annotation of an object: a time, and with each new one its dead letters are tried again.
-pub const RETRY: &str = "workers.lexigram.dev/retry";
-/// Annotation beside [`RETRY`]: only these categories, separated by commas.
-pub const RETRY_CATEGORIES: &str = "workers.lexigram.dev/retry-categories";
-/// Annotation beside [`RETRY`]: only items of these names, separated by commas or as a JSON list.
-pub const RETRY_IDS: &str = "workers.lexigram.dev/retry-ids";
-/// Annotation of an object: a time, and with each new one its dead letters are given up.
-pub const ARCHIVE: &str = "workers.lexigram.dev/archive";
-/// Annotation beside [`ARCHIVE`]: only these categories.
-pub const ARCHIVE_CATEGORIES: &str = "workers.lexigram.dev/archive-categories";
-/// Annotation beside [`ARCHIVE`]: only items of these names.
-pub const ARCHIVE_IDS: &str = "workers.lexigram.dev/archive-ids";
-/// Annotation of an IngestionJob, EmbeddingBatch or MaintenanceSchedule: a time, and with each new one a run is started.
-pub const RUN: &str = "workers.lexigram.dev/run";
 /// Annotation of a Job: how many runs of its object ran out of memory before it.
 pub const EXHAUSTED: &str = "workers.lexigram.dev/exhausted";
 /// Annotation of a Job: a digest of the Secrets, ConfigMaps and claims that its object named when it was created.
@@ -36,10 +26,6 @@ pub const TASKS: &str = "workers.lexigram.dev/tasks";
 pub const OUTCOME: &str = "workers.lexigram.dev/outcome";
 /// Annotation of a CronJob: a digest of what it was made from.
 pub const DIGEST: &str = "workers.lexigram.dev/digest";
-/// Label of pods that mount a store's claim: they have to run on one node.
-pub const STORE_CLAIM_LABEL: &str = "workers.lexigram.dev/store-claim";
-/// The claim that holds the embedded stores of a namespace.
-pub const STORE_CLAIM: &str = "lexigram-store";
 /// Label that hands a Job to Kueue.
 pub const KUEUE_QUEUE: &str = "kueue.x-k8s.io/queue-name";
 

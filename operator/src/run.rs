@@ -1,34 +1,46 @@
 //! A run of the operator: logs, configuration, admin port, lease, controllers, and how they end together. Starts them.
 
-use std::sync::Arc;
+use std::{io, sync::Arc, time::Duration};
 
-use kube::Client;
+use kube::{Client, Config};
+use lexigram_telemetry::{Telemetry, Traces};
 use thiserror::Error;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
+    task::JoinError,
 };
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 use crate::{
     admin,
     cli::RunArguments,
+    client,
     config::{ConfigError, ConfigFile},
     controller::{self, ControllerError, Shared},
     leader::{Candidate, LeaderError},
+    leadership::Leadership,
     metrics::Metrics,
     notify::{outbox::Outbox, webhook::Webhook},
-    telemetry,
+    tls::choose_cryptography,
 };
+
+/// The operator's name in traces.
+const SERVICE: &str = "lexigram-operator";
+/// How long the last traces may take to be delivered.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the operator ended.
 #[derive(Debug, Error)]
 pub(crate) enum RunError {
     #[error("the log filter cannot be understood: {0}")]
-    Telemetry(#[from] tracing_subscriber::filter::ParseError),
+    LogFilter(#[from] tracing_subscriber::filter::ParseError),
     #[error("the configuration cannot be used: {0}")]
     Config(#[from] ConfigError),
     #[error("there is no way to the Kubernetes API: {0}")]
+    Infer(#[source] kube::config::InferConfigError),
+    #[error("the client of the Kubernetes API cannot be set up: {0}")]
     Client(#[source] Box<kube::Error>),
     #[error("the admin port cannot be served: {0}")]
     Admin(#[source] std::io::Error),
@@ -40,11 +52,26 @@ pub(crate) enum RunError {
     Leader(#[from] LeaderError),
     #[error(transparent)]
     Controller(#[from] ControllerError),
+    #[error("the controllers ended before their time: {0}")]
+    Ended(#[from] JoinError),
 }
 
 /// Runs until the process is asked to stop, or until it can no longer do its work.
 pub(crate) async fn run(arguments: &RunArguments) -> Result<(), RunError> {
-    telemetry::init(&arguments.log)?;
+    let traces = begin_telemetry(arguments)?;
+    let result = work(arguments).await;
+    traces.end(FLUSH_TIMEOUT).await;
+    result
+}
+
+fn begin_telemetry(arguments: &RunArguments) -> Result<Traces, RunError> {
+    choose_cryptography();
+    let filter = EnvFilter::builder().parse(&arguments.log)?;
+    let (fields, collector) = (serde_json::Map::new(), arguments.otlp_endpoint());
+    Ok(Telemetry { service: SERVICE, filter, fields, collector }.start(io::stdout))
+}
+
+async fn work(arguments: &RunArguments) -> Result<(), RunError> {
     let shutdown = CancellationToken::new();
     stop_on_signal(&shutdown)?;
     let metrics = Arc::new(Metrics::default());
@@ -52,7 +79,11 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<(), RunError> {
     tracing::info!(config = ?initial, "the configuration was read");
     let (running, config) = watch::channel(initial);
     tokio::spawn(file.follow(running, Arc::clone(&metrics)));
-    let client = Client::try_default().await.map_err(|error| RunError::Client(Box::new(error)))?;
+    let leadership = Leadership::default();
+    let kube = Config::infer().await.map_err(RunError::Infer)?;
+    let refused = |error| RunError::Client(Box::new(error));
+    let lease = client::for_lease(kube.clone(), metrics.api_requests()).map_err(refused)?;
+    let client = client::for_controllers(kube, metrics.api_requests(), &leadership).map_err(refused)?;
     let webhook = arguments.webhook().map(Webhook::new).transpose().map_err(RunError::Webhook)?;
     let shared = Shared {
         client,
@@ -65,7 +96,7 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<(), RunError> {
     let admin =
         async { admin::serve(arguments.admin_address, metrics, shutdown.clone()).await.map_err(RunError::Admin) };
     let work = async {
-        lead(arguments, shared, &shutdown).await?;
+        lead(candidate(arguments, lease, leadership), arguments, shared, &shutdown).await?;
         shutdown.cancel();
         Ok(())
     };
@@ -73,12 +104,20 @@ pub(crate) async fn run(arguments: &RunArguments) -> Result<(), RunError> {
     tokio::try_join!(admin, work).map(|_| ())
 }
 
-/// Waits for the lease, then works until `shutdown` or until the lease is lost.
-async fn lead(arguments: &RunArguments, shared: Shared, shutdown: &CancellationToken) -> Result<(), RunError> {
+fn candidate(arguments: &RunArguments, client: Client, leadership: Leadership) -> Candidate {
     let (identity, name) = (&arguments.identity, &arguments.lease_name);
-    let namespace = arguments.lease_namespace.as_deref().unwrap_or(shared.client.default_namespace()).to_owned();
-    let mut candidate = Candidate::new(shared.client.clone(), &namespace, name, identity);
+    let namespace = arguments.lease_namespace.as_deref().unwrap_or(client.default_namespace()).to_owned();
     tracing::info!(namespace, name, identity, "waiting for the lease");
+    Candidate::new(client, leadership, &namespace, name, identity)
+}
+
+/// Waits for the lease, then works until `shutdown` or until the lease is lost.
+async fn lead(
+    mut candidate: Candidate,
+    arguments: &RunArguments,
+    shared: Shared,
+    shutdown: &CancellationToken,
+) -> Result<(), RunError> {
     tokio::select! {
         () = candidate.win() => {}
         () = shutdown.cancelled() => {
@@ -86,15 +125,19 @@ async fn lead(arguments: &RunArguments, shared: Shared, shutdown: &CancellationT
             return Ok(());
         }
     }
-    tracing::info!(identity, "this process leads");
+    tracing::info!(identity = arguments.identity, "this process leads");
     shared.metrics.leader(true);
+    // a task of its own, so that a long step of theirs does not keep the lease from being renewed
+    let mut controllers = tokio::spawn(controller::run(shared, shutdown.clone()));
     let worked = tokio::select! {
-        worked = controller::run(shared, shutdown.clone()) => worked,
-        // whatever is in hand must not be written by a process that no longer leads
-        lost = candidate.keep() => return Err(lost.into()),
+        worked = &mut controllers => worked,
+        lost = candidate.keep() => {
+            controllers.abort();
+            return Err(lost.into());
+        }
     };
     candidate.release().await;
-    Ok(worked?)
+    Ok(worked??)
 }
 
 fn stop_on_signal(shutdown: &CancellationToken) -> Result<(), RunError> {

@@ -19,4 +19,6 @@ pub struct Settings {
     pub store_class: Option<String>,
     /// Namespaces to watch; every one where empty.
     pub namespaces: Vec<String>,
+    /// Base URL of the collector that traces go to, if there is one.
+    pub otlp_endpoint: Option<String>,
 }

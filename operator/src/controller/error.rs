@@ -3,12 +3,17 @@
 use lexigram_api::failure::FailureCategory;
 use thiserror::Error;
 
+use crate::leadership::NotLeading;
+
 /// Why a reconcile could not be carried through.
 #[derive(Debug, Error)]
 pub enum ControllerError {
     /// The API server refused or could not be reached.
     #[error("the Kubernetes API: {}", said(.0))]
     Api(#[source] Box<kube::Error>),
+    /// The lease has gone to another process, or is about to.
+    #[error(transparent)]
+    NotLeading(NotLeading),
     /// A child's name is taken.
     #[error("{kind} '{name}' exists and belongs to somebody else; delete or rename it, and the job goes on")]
     NameTaken {
@@ -38,7 +43,10 @@ pub enum ControllerError {
 
 impl From<kube::Error> for ControllerError {
     fn from(error: kube::Error) -> Self {
-        Self::Api(Box::new(error))
+        match error {
+            kube::Error::Service(held_back) if held_back.is::<NotLeading>() => Self::NotLeading(NotLeading),
+            error => Self::Api(Box::new(error)),
+        }
     }
 }
 
@@ -54,7 +62,7 @@ impl ControllerError {
                 _ => FailureCategory::Transient,
             },
             Self::NameTaken { .. } => FailureCategory::Configuration,
-            Self::BeingDeleted { .. } => FailureCategory::Transient,
+            Self::NotLeading(_) | Self::BeingDeleted { .. } => FailureCategory::Transient,
             Self::Json(_) | Self::Http(_) | Self::Incomplete(_) => FailureCategory::Unknown,
         }
     }
@@ -71,6 +79,7 @@ impl ControllerError {
                 Some(422) => "Rejected",
                 _ => "ApiServerUnavailable",
             },
+            Self::NotLeading(_) => "NotLeading",
             Self::NameTaken { .. } => "NameTaken",
             Self::BeingDeleted { .. } => "AwaitingDeletion",
             Self::Json(_) | Self::Http(_) | Self::Incomplete(_) => "InternalError",

@@ -3,6 +3,7 @@
 //! in `job`, and have a folder each for what tells them apart; `maintenance_schedule` is the one that runs again and again.
 
 mod apply;
+mod cached;
 mod drive;
 pub mod embedding_batch;
 mod error;
@@ -10,7 +11,6 @@ mod events;
 pub mod ingestion_job;
 pub mod job;
 pub mod maintenance_schedule;
-mod mount;
 pub mod notice;
 pub mod outcome;
 pub mod pods;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
-use lexigram_api::contract::Report;
+use lexigram_api::contract::{ProviderRequests, Report};
 
 use super::outcome::{Cause, Hindrance};
 
@@ -63,6 +63,8 @@ pub struct Workers {
     pub last_end: Option<Ended>,
     /// Whether any of them ran out of memory.
     pub out_of_memory: bool,
+    /// How those that have ended asked their embedding server, all together.
+    pub provider: ProviderRequests,
 }
 
 /// Looks at the pods of one run, which the ledger knows by the name `run`: a report of another run counts for nothing.
@@ -73,10 +75,16 @@ pub fn survey(pods: &[Arc<Pod>], run: &str) -> Workers {
         let created = pod.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
         (created, pod.metadata.name.clone())
     });
+    let ends: Vec<Ended> = pods.iter().filter_map(|pod| ended(pod)).map(|end| end.of_run(run)).collect();
+    let mut provider = ProviderRequests::default();
+    for requests in ends.iter().filter_map(|end| end.report.as_ref()?.provider.as_ref()) {
+        provider += requests;
+    }
     Workers {
         current: pods.last().map_or(Worker::Absent, |pod| current(pod)),
-        last_end: pods.iter().rev().find_map(|pod| ended(pod)).map(|end| end.of_run(run)),
-        out_of_memory: pods.iter().filter_map(|pod| ended(pod)).any(|end| end.cause == Cause::OutOfMemory),
+        out_of_memory: ends.iter().any(|end| end.cause == Cause::OutOfMemory),
+        last_end: ends.into_iter().next_back(),
+        provider,
     }
 }
 
@@ -142,6 +150,8 @@ fn ended(pod: &Pod) -> Option<Ended> {
     Some(Ended { cause, at, report: terminated.and_then(report) })
 }
 
+/// Whoever wrote it: one with a fault counts for nothing, since its words would stand in a status.
 fn report(end: &ContainerStateTerminated) -> Option<Report> {
-    serde_json::from_str(end.message.as_deref()?).ok()
+    let report: Report = serde_json::from_str(end.message.as_deref()?).ok()?;
+    report.faults().is_empty().then_some(report)
 }

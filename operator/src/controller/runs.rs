@@ -9,8 +9,9 @@ use k8s_openapi::api::{
 };
 use kube::ResourceExt;
 use lexigram_api::{
-    contract::{Progress, Report, RunError},
+    contract::{Counts, Progress, Report, RunError},
     failure::FailureCategory,
+    resource::RunResult,
 };
 
 use super::{
@@ -19,7 +20,10 @@ use super::{
     pods::{self, Ended, Trouble, Worker, Workers},
     shards,
 };
-use crate::names::{EXHAUSTED, OWNER_UID, REFERENCES, RunNumber, ledger_run};
+use crate::{
+    metrics::EndedRun,
+    names::{EXHAUSTED, OWNER_UID, REFERENCES, RunNumber, ledger_run},
+};
 
 /// Reason of a run that was active longer than it may: the Job controller's own word.
 pub const DEADLINE: &str = "DeadlineExceeded";
@@ -123,6 +127,29 @@ impl Run {
     pub fn ended(&self) -> Vec<&Report> {
         let through = self.shards.iter().filter(|workers| workers.current == Worker::Ended);
         through.filter_map(|workers| workers.last_end.as_ref()?.report.as_ref()).collect()
+    }
+
+    /// The run as metrics count it, if it has ended: all its parts, and all its processes.
+    #[must_use]
+    pub fn ended_run(&self) -> Option<EndedRun> {
+        let (result, at) = match &self.phase {
+            RunPhase::Active | RunPhase::Suspended { .. } => return None,
+            RunPhase::Succeeded { at } => (RunResult::Succeeded, *at),
+            RunPhase::Failed { at, .. } => (RunResult::Failed, *at),
+        };
+        let mut counts = Counts::default();
+        // a part counts for the whole run, whichever of its processes tells
+        for report in self.shards.iter().filter_map(|workers| workers.last_end.as_ref()?.report.as_ref()) {
+            counts += &report.counts;
+        }
+        let seconds = self.started.map(|started| at.duration_since(started).as_secs_f64().max(0.0));
+        Some(EndedRun { result, seconds, counts, provider: self.workers.provider.clone() })
+    }
+
+    /// How many of its workers run.
+    #[must_use]
+    pub fn at_work(&self) -> usize {
+        self.shards.iter().filter(|workers| matches!(workers.current, Worker::Running(_))).count()
     }
 
     /// The newest word of a worker that has ended, were it interrupted or not.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use lexigram_api::contract::{Counts, ItemFailure, Progress, RECENT_FAILURES, Report};
+use lexigram_api::contract::{Counts, ItemFailure, Progress, ProviderRequests, RECENT_FAILURES, Report};
 
 use super::{
     outcome::Cause,
@@ -40,7 +40,9 @@ pub fn join(shards: &[Workers]) -> Workers {
         }),
     };
     let out_of_memory = shards.iter().any(|workers| workers.out_of_memory);
-    Workers { current, last_end, out_of_memory }
+    let mut provider = ProviderRequests::default();
+    shards.iter().for_each(|workers| provider += &workers.provider);
+    Workers { current, last_end, out_of_memory, provider }
 }
 
 /// The reports of all parts as one, given in the order in which these ended.
@@ -116,7 +118,7 @@ mod tests {
 
     fn part(current: Worker, last_end: Option<Ended>) -> Workers {
         let out_of_memory = last_end.as_ref().is_some_and(|end| end.cause == Cause::OutOfMemory);
-        Workers { current, last_end, out_of_memory }
+        Workers { current, last_end, out_of_memory, provider: ProviderRequests { answered: 2, ..Default::default() } }
     }
 
     fn done(items: i32, failures: [i32; 3]) -> Workers {

@@ -1,4 +1,6 @@
-//! Watches with a cache beside each, in every namespace or in a list of them. Reads from the API server.
+//! Watches with a cache beside each, in every namespace or in a list of them. Reads from the API server, 500 objects a page;
+//! what the operator made is selected by label, and a Secret, ConfigMap or claim is never watched, nor read but for its
+//! metadata.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -18,6 +20,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::cached::{self, Child};
 use crate::names::{MANAGED_BY, OPERATOR, OWNER_KIND, OWNER_NAME};
 
 /// The namespaces that are watched, each as one scope, or `None` for all of them at once.
@@ -80,7 +83,7 @@ where
 {
     let (store, writer) = reflector::store();
     let changes = watcher(api(client, scope), watcher::Config::default()).default_backoff();
-    (store, changes.reflect(writer).touched_objects())
+    (store, changes.modify(cached::slim).reflect(writer).touched_objects())
 }
 
 /// Watches what the operator made for the objects of a kind: a cache, and the owners of whatever changes.
@@ -90,6 +93,7 @@ pub(super) fn children<K, Owner>(
 ) -> (Store<K>, BoxStream<'static, ObjectRef<Owner>>)
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Child
         + Clone
         + Debug
         + DeserializeOwned
@@ -101,7 +105,8 @@ where
     let (store, writer) = reflector::store();
     let kind = Owner::kind(&());
     let selected = watcher::Config::default().labels(&format!("{MANAGED_BY}={OPERATOR},{OWNER_KIND}={kind}"));
-    let changes = watcher(api::<K>(client, scope), selected).default_backoff().reflect(writer).touched_objects();
+    let changes = watcher(api::<K>(client, scope), selected).default_backoff().modify(Child::slim);
+    let changes = changes.reflect(writer).touched_objects();
     (store, changes.filter_map(|change| future::ready(owner(change))).boxed())
 }
 

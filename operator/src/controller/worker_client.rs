@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use lexigram_api::contract::{Progress, WORKER_PORT};
+use lexigram_api::contract::{PROGRESS_BYTES, Progress, WORKER_PORT};
 use tokio::sync::Semaphore;
 
 use crate::tls::choose_cryptography;
@@ -11,8 +11,6 @@ use crate::tls::choose_cryptography;
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Workers asked at once.
 const CONCURRENCY: usize = 16;
-/// Longest answer that is read, in bytes.
-const MAX_BYTES: usize = 64 * 1024;
 
 /// Asks workers how far they are.
 pub struct WorkerClient {
@@ -54,11 +52,12 @@ impl WorkerClient {
         let mut response = self.http.get(url).send().await?.error_for_status()?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > MAX_BYTES {
+            if body.len() + chunk.len() > PROGRESS_BYTES {
                 return Ok(None);
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(serde_json::from_slice(&body).ok())
+        // whoever wrote it: its words would stand in a status
+        Ok(serde_json::from_slice(&body).ok().filter(|progress: &Progress| progress.faults().is_empty()))
     }
 }

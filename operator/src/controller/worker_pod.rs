@@ -1,5 +1,4 @@
-//! The Job and the pod in which a worker runs, whatever its work: fit for a namespace that enforces the `restricted`
-//! Pod Security Standard. Pure builders, no I/O.
+//! The Job and the pod in which a worker runs, whatever its work. Pure builders, no I/O.
 
 use std::collections::BTreeMap;
 
@@ -10,32 +9,32 @@ use k8s_openapi::{
             PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
         },
         core::v1::{
-            Affinity, Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar,
-            HTTPGetAction, LocalObjectReference, PersistentVolumeClaimVolumeSource, PodAffinity, PodAffinityTerm,
-            PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext,
-            Volume, VolumeMount,
+            Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector,
+            PodTemplateSpec, Probe, ResourceRequirements, Volume,
         },
     },
     apimachinery::pkg::{
         api::resource::Quantity,
-        apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference},
+        apis::meta::v1::{ObjectMeta, OwnerReference},
         util::intstr::IntOrString,
     },
 };
+pub use lexigram_api::pod::Mount;
 use lexigram_api::{
-    contract::{ExitCode, SCRATCH_PATH, STORE_PATH, WORK_SPEC_PATH, WORKER_PORT},
+    contract::{
+        ExitCode, LISTEN_VARIABLE, SCRATCH_PATH, TERMINATION_LOG_PATH, TERMINATION_LOG_VARIABLE, WORK_SPEC_PATH,
+        WORK_SPEC_VARIABLE, WORKER_PORT,
+    },
+    pod,
     resource::WorkerOverrides,
 };
 
-pub use super::mount::Mount;
-use super::pods::CONTAINER;
+use super::{job::observe::JOB_NAME, pods::CONTAINER};
 use crate::{
     names::{KUEUE_QUEUE, MANAGED_BY, OPERATOR, OWNER_KIND, OWNER_NAME, OWNER_UID, STORE_CLAIM, STORE_CLAIM_LABEL},
     settings::Settings,
 };
 
-/// User and group of the worker image.
-const USER: i64 = 65532;
 /// Pods of a part that may fail again before the Job does, disruptions not counted. After that the failure policy decides: it waits
 /// longer, and gives more memory.
 const BACKOFF_LIMIT: i32 = 2;
@@ -101,6 +100,8 @@ pub struct Work<'a> {
     pub deadline_seconds: Option<i32>,
     /// Kueue's LocalQueue, to which admission is left.
     pub queue_name: Option<&'a str>,
+    /// The span that the work goes on with, if traces are made.
+    pub traceparent: Option<&'a str>,
 }
 
 /// The Job that does some work.
@@ -122,7 +123,7 @@ pub fn job(owner: &Owner, work: &Work<'_>, settings: &Settings) -> Job {
             pod_replacement_policy: Some("Failed".to_owned()),
             active_deadline_seconds: work.deadline_seconds.map(i64::from),
             suspend: Some(work.queue_name.is_some()),
-            template: pod(owner, work, settings),
+            template: template(owner, work, settings),
             ..Default::default()
         }),
         ..Default::default()
@@ -157,7 +158,7 @@ fn pod_failure_policy() -> PodFailurePolicy {
     }
 }
 
-fn pod(owner: &Owner, work: &Work<'_>, settings: &Settings) -> PodTemplateSpec {
+fn template(owner: &Owner, work: &Work<'_>, settings: &Settings) -> PodTemplateSpec {
     let overrides = work.overrides;
     let mut labels = overrides.labels.clone();
     labels.extend(owner.labels());
@@ -166,39 +167,29 @@ fn pod(owner: &Owner, work: &Work<'_>, settings: &Settings) -> PodTemplateSpec {
     }
     let mut annotations = overrides.annotations.clone();
     annotations.extend(owner.annotations());
-    let (volumes, mounts) = volumes(work);
+    let mut mounts = vec![work_spec(work.work_spec), scratch()];
+    mounts.extend(work.store.then(Mount::store));
+    mounts.extend(work.mounts.iter().cloned());
+    let container = container(owner, work, settings);
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..Default::default() }),
-        spec: Some(PodSpec {
-            restart_policy: Some("Never".to_owned()),
-            termination_grace_period_seconds: Some(30),
-            automount_service_account_token: Some(false),
-            enable_service_links: Some(false),
-            security_context: Some(PodSecurityContext {
-                run_as_non_root: Some(true),
-                run_as_user: Some(USER),
-                run_as_group: Some(USER),
-                fs_group: Some(USER),
-                fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-                seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), ..Default::default() }),
-                ..Default::default()
-            }),
-            containers: vec![container(&work.resources, mounts, settings)],
-            volumes: Some(volumes),
-            affinity: affinity(overrides.affinity.as_ref(), work.store),
-            node_selector: Some(overrides.node_selector.clone()).filter(|selector| !selector.is_empty()),
-            tolerations: Some(overrides.tolerations.clone()).filter(|tolerations| !tolerations.is_empty()),
-            priority_class_name: overrides.priority_class_name.clone(),
-            scheduler_name: overrides.scheduler_name.clone(),
-            service_account_name: overrides.service_account_name.clone(),
-            runtime_class_name: overrides.runtime_class_name.clone(),
-            image_pull_secrets: Some(pull_secrets(overrides, settings)).filter(|secrets| !secrets.is_empty()),
-            ..Default::default()
-        }),
+        spec: Some(pod::spec(container, &mounts, overrides, &settings.worker_image_pull_secrets)),
     }
 }
 
-fn container(resources: &ResourceRequirements, mounts: Vec<VolumeMount>, settings: &Settings) -> Container {
+fn work_spec(config_map: &str) -> Mount {
+    let folder = WORK_SPEC_PATH.rsplit_once('/').map_or(WORK_SPEC_PATH, |(folder, _)| folder);
+    Mount::config_map("work-spec", config_map, folder)
+}
+
+fn scratch() -> Mount {
+    let size_limit = Some(Quantity(SCRATCH_SIZE.to_owned()));
+    let source = EmptyDirVolumeSource { size_limit, ..Default::default() };
+    let volume = Volume { name: "scratch".to_owned(), empty_dir: Some(source), ..Default::default() };
+    Mount { volume, path: SCRATCH_PATH, writable: true }
+}
+
+fn container(owner: &Owner, work: &Work<'_>, settings: &Settings) -> Container {
     let probe = |period: i32, failures: i32| Probe {
         http_get: Some(HTTPGetAction {
             path: Some("/healthz".to_owned()),
@@ -210,14 +201,13 @@ fn container(resources: &ResourceRequirements, mounts: Vec<VolumeMount>, setting
         failure_threshold: Some(failures),
         ..Default::default()
     };
-    let scratch =
-        |name: &str| EnvVar { name: name.to_owned(), value: Some(SCRATCH_PATH.to_owned()), ..Default::default() };
+    let (image, image_pull_policy) = image(work.overrides, settings);
     Container {
         name: CONTAINER.to_owned(),
-        image: Some(settings.worker_image.clone()),
-        image_pull_policy: Some(settings.worker_image_pull_policy.clone()),
+        image: Some(image),
+        image_pull_policy,
         args: Some(vec!["run".to_owned()]),
-        env: Some(vec![scratch("HOME"), scratch("TMPDIR")]),
+        env: Some(environment(owner, work, settings)),
         ports: Some(vec![ContainerPort {
             name: Some("http".to_owned()),
             container_port: i32::from(WORKER_PORT),
@@ -225,90 +215,51 @@ fn container(resources: &ResourceRequirements, mounts: Vec<VolumeMount>, setting
         }]),
         startup_probe: Some(probe(2, 150)),
         liveness_probe: Some(probe(20, 6)),
-        resources: Some(resources.clone()),
-        security_context: Some(SecurityContext {
-            allow_privilege_escalation: Some(false),
-            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
-            read_only_root_filesystem: Some(true),
-            ..Default::default()
-        }),
+        resources: Some(work.resources.clone()),
+        termination_message_path: Some(TERMINATION_LOG_PATH.to_owned()),
         termination_message_policy: Some("File".to_owned()),
-        volume_mounts: Some(mounts),
         ..Default::default()
     }
 }
 
-fn volumes(work: &Work<'_>) -> (Vec<Volume>, Vec<VolumeMount>) {
-    let mount = |name: &str, path: &str, read_only: bool| VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.to_owned(),
-        read_only: read_only.then_some(true),
-        ..Default::default()
-    };
-    let spec = Volume {
-        name: "work-spec".to_owned(),
-        config_map: Some(ConfigMapVolumeSource { name: work.work_spec.to_owned(), ..Default::default() }),
-        ..Default::default()
-    };
-    let scratch = Volume {
-        name: "scratch".to_owned(),
-        empty_dir: Some(EmptyDirVolumeSource {
-            size_limit: Some(Quantity(SCRATCH_SIZE.to_owned())),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    let folder = WORK_SPEC_PATH.rsplit_once('/').map_or(WORK_SPEC_PATH, |(folder, _)| folder);
-    let mut mounts = vec![mount(&spec.name, folder, true), mount(&scratch.name, SCRATCH_PATH, false)];
-    let mut volumes = vec![spec, scratch];
-    if work.store {
-        mounts.push(mount("store", STORE_PATH, false));
-        volumes.push(Volume {
-            name: "store".to_owned(),
-            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-                claim_name: STORE_CLAIM.to_owned(),
-                read_only: None,
+/// The worker's image and when it is pulled. How the operator's own is pulled says nothing of another one: Kubernetes goes
+/// by its tag.
+fn image(overrides: &WorkerOverrides, settings: &Settings) -> (String, Option<String>) {
+    match &overrides.image {
+        Some(own) => (own.clone(), None),
+        None => (settings.worker_image.clone(), Some(settings.worker_image_pull_policy.clone())),
+    }
+}
+
+/// Where it finds its work and may write, and what its logs and traces name: the object, the run, and the trace that they go
+/// on with.
+fn environment(owner: &Owner, work: &Work<'_>, settings: &Settings) -> Vec<EnvVar> {
+    let set =
+        |name: &str, value: &str| EnvVar { name: name.to_owned(), value: Some(value.to_owned()), value_from: None };
+    // the Job is named by the Job controller: a CronJob names its Jobs itself
+    let run = EnvVar {
+        name: "LEXIGRAM_RUN".to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector {
+                api_version: None,
+                field_path: format!("metadata.labels['{JOB_NAME}']"),
             }),
             ..Default::default()
-        });
-    }
-    for extra in &work.mounts {
-        mounts.push(mount(&extra.volume.name, extra.path, !extra.writable));
-        volumes.push(extra.volume.clone());
-    }
-    (volumes, mounts)
-}
-
-/// The user's affinity, and for pods that share a store's claim the same node.
-fn affinity(wanted: Option<&Affinity>, store: bool) -> Option<Affinity> {
-    if !store {
-        return wanted.cloned();
-    }
-    let together = PodAffinityTerm {
-        label_selector: Some(LabelSelector {
-            match_labels: Some([(STORE_CLAIM_LABEL.to_owned(), STORE_CLAIM.to_owned())].into()),
-            ..Default::default()
         }),
-        topology_key: "kubernetes.io/hostname".to_owned(),
-        ..Default::default()
     };
-    let mut affinity = wanted.cloned().unwrap_or_default();
-    affinity
-        .pod_affinity
-        .get_or_insert_with(PodAffinity::default)
-        .required_during_scheduling_ignored_during_execution
-        .get_or_insert_with(Vec::new)
-        .push(together);
-    Some(affinity)
-}
-
-/// The operator's pull secrets and the job's own, each once.
-fn pull_secrets(overrides: &WorkerOverrides, settings: &Settings) -> Vec<LocalObjectReference> {
-    let mut secrets = overrides.image_pull_secrets.clone();
-    for name in &settings.worker_image_pull_secrets {
-        if secrets.iter().all(|secret| &secret.name != name) {
-            secrets.push(LocalObjectReference { name: name.clone() });
-        }
-    }
-    secrets
+    let mut environment = vec![
+        set("HOME", SCRATCH_PATH),
+        set("TMPDIR", SCRATCH_PATH),
+        set(WORK_SPEC_VARIABLE, WORK_SPEC_PATH),
+        set(LISTEN_VARIABLE, &format!("0.0.0.0:{WORKER_PORT}")),
+        set(TERMINATION_LOG_VARIABLE, TERMINATION_LOG_PATH),
+        set("LEXIGRAM_KIND", &owner.reference.kind),
+        set("LEXIGRAM_OBJECT", &format!("{}/{}", owner.namespace, owner.name)),
+        set("LEXIGRAM_UID", &owner.uid),
+        run,
+    ];
+    environment.extend(settings.otlp_endpoint.as_deref().map(|url| set("OTEL_EXPORTER_OTLP_ENDPOINT", url)));
+    environment.extend(work.traceparent.map(|parent| set("TRACEPARENT", parent)));
+    environment
 }

@@ -2,8 +2,10 @@
 //!
 //! Every label has few values: kinds, outcomes, categories, actions and the constant reasons of errors.
 
+pub mod api_requests;
 mod dead_letters;
 mod maintenance;
+mod runs;
 #[cfg(test)]
 mod shipped;
 
@@ -31,7 +33,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use self::{dead_letters::DeadLetterMetrics, maintenance::MaintenanceMetrics};
+pub use self::runs::EndedRun;
+use self::{
+    api_requests::ApiRequests, dead_letters::DeadLetterMetrics, maintenance::MaintenanceMetrics, runs::RunMetrics,
+};
 use crate::queue::Key;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,19 +72,25 @@ pub struct Metrics {
     queue: Family<Place, Gauge<i64, AtomicI64>>,
     config_valid: Gauge<i64, AtomicI64>,
     leader: Gauge<i64, AtomicI64>,
+    api_requests: ApiRequests,
     dead_letters: DeadLetterMetrics,
     maintenance: MaintenanceMetrics,
+    runs: RunMetrics,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("lexigram");
+        let api_requests = ApiRequests::register(&mut registry);
         let dead_letters = DeadLetterMetrics::register(&mut registry);
         let maintenance = MaintenanceMetrics::register(&mut registry);
+        let runs = RunMetrics::register(&mut registry);
         let metrics = Self {
             registry: Mutex::new(registry),
+            api_requests,
             dead_letters,
             maintenance,
+            runs,
             reconciles: Family::default(),
             durations: Family::new_with_constructor(reconcile_durations),
             errors: Family::default(),
@@ -130,6 +141,21 @@ impl Metrics {
         }
     }
 
+    /// A job has got a place for which it has waited so long.
+    pub fn admitted(&self, kind: &'static str, waited: Duration) {
+        self.runs.admitted(kind, waited.as_secs_f64());
+    }
+
+    /// How many workers an object has at present, instead of what it had before.
+    pub fn at_work(&self, kind: &'static str, object: &Key, workers: usize) {
+        self.runs.at_work(kind, object, workers);
+    }
+
+    /// A run has ended: what its workers counted is kept here, since they are gone.
+    pub fn run_ended(&self, kind: &'static str, run: &EndedRun) {
+        self.runs.ended(kind, run);
+    }
+
     /// Whether the newest configuration was accepted.
     pub fn config_valid(&self, valid: bool) {
         self.config_valid.set(i64::from(valid));
@@ -138,6 +164,11 @@ impl Metrics {
     /// Whether this process holds the lease.
     pub fn leader(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+    }
+
+    /// The counter of requests to the Kubernetes API.
+    pub fn api_requests(&self) -> &ApiRequests {
+        &self.api_requests
     }
 
     /// What one object's status tells of dead letters, instead of what it told before.
@@ -190,7 +221,11 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use lexigram_api::failure::FailureCategory;
+    use lexigram_api::{
+        contract::{Counts, ItemCounts, ProviderRequests},
+        failure::FailureCategory,
+        resource::RunResult,
+    };
 
     use super::*;
 
@@ -213,6 +248,20 @@ mod tests {
         metrics.dead_letters("IngestionJob", &object("b"), &[count(4, 0)], None);
         metrics.dead_letters("IngestionJob", &object("a"), &[count(1, 3)], Some(Timestamp::UNIX_EPOCH));
         metrics.dead_letters("IngestionJob", &object("b"), &[], None);
+        let counts = Counts {
+            items: ItemCounts { total: 9, done: 7, failed: 2, ..Default::default() },
+            tokens: 900,
+            ..Default::default()
+        };
+        let provider = ProviderRequests { answered: 3, rate_limited: 1, failed: 0, milliseconds: 1500 };
+        let run = EndedRun { result: RunResult::Succeeded, seconds: Some(70.0), counts, provider };
+        metrics.run_ended("IngestionJob", &run);
+        metrics.run_ended("IngestionJob", &run);
+        metrics.at_work("IngestionJob", &object("a"), 4);
+        metrics.at_work("IngestionJob", &object("b"), 1);
+        metrics.at_work("IngestionJob", &object("a"), 2);
+        metrics.at_work("IngestionJob", &object("b"), 0);
+        metrics.admitted("IngestionJob", Duration::from_secs(5));
         let text = metrics.encode().unwrap();
         for line in [
             r#"lexigram_reconciles_total{kind="IngestionJob",outcome="success"} 1"#,
@@ -221,6 +270,15 @@ mod tests {
             "lexigram_config_valid 0",
             r#"lexigram_dead_letters{kind="IngestionJob",category="Timeout",action="Retry"} 1"#,
             r#"lexigram_dead_letters{kind="IngestionJob",category="Timeout",action="Archive"} 3"#,
+            r#"lexigram_runs_total{kind="IngestionJob",result="succeeded"} 2"#,
+            r#"lexigram_run_duration_seconds_sum{kind="IngestionJob"} 140"#,
+            r#"lexigram_items_total{kind="IngestionJob",result="done"} 14"#,
+            r#"lexigram_items_total{kind="IngestionJob",result="failed"} 4"#,
+            r#"lexigram_tokens_total{kind="IngestionJob"} 1800"#,
+            r#"lexigram_provider_requests_total{kind="IngestionJob",outcome="rate_limited"} 2"#,
+            r#"lexigram_provider_request_seconds_total{kind="IngestionJob"} 3"#,
+            r#"lexigram_active_workers{kind="IngestionJob"} 2"#,
+            r#"lexigram_queue_wait_seconds_sum{kind="IngestionJob"} 5"#,
             r#"lexigram_dead_letters_oldest_age_seconds{kind="IngestionJob"}"#,
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

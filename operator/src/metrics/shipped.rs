@@ -4,15 +4,15 @@ use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{CategoryCount, Report, TaskReport},
-    resource::CheckStatus,
+    contract::{CategoryCount, ProviderRequests, Report, TaskReport},
+    resource::{CheckStatus, RunResult},
 };
 use regex::Regex;
 use rstest::rstest;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::Metrics;
+use super::{EndedRun, Metrics, api_requests::Answer};
 
 const RULES: &str = include_str!("../../../charts/lexigram-workers/files/rules.yaml");
 const DASHBOARD: &str = include_str!("../../../charts/lexigram-workers/files/dashboard.json");
@@ -36,12 +36,19 @@ fn served() -> String {
     metrics.reconciled(KIND, Duration::ZERO, true);
     metrics.reconcile_error(KIND, "Forbidden");
     metrics.queue(KIND, 1, 1);
+    metrics.admitted(KIND, Duration::ZERO);
+    metrics.at_work(KIND, &object, 1);
+    for result in [RunResult::Succeeded, RunResult::Failed] {
+        let (counts, provider) = (report.counts.clone(), ProviderRequests::default());
+        metrics.run_ended(KIND, &EndedRun { result, seconds: Some(1.0), counts, provider });
+    }
     metrics.dead_letters(KIND, &object, &[dead], Some(Timestamp::UNIX_EPOCH));
     metrics.retry_started(KIND, Duration::ZERO, Duration::ZERO);
     metrics.retried(KIND, &report);
     metrics.notified(KIND, false);
     metrics.task_ended("CacheCleanup", &task);
     metrics.health(&object, &[check]);
+    metrics.api_requests().answered(&http::Method::GET, &http::Uri::from_static("/api/v1/pods"), Answer::Status(200));
     metrics.encode().unwrap()
 }
 

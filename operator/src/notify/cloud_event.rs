@@ -44,6 +44,9 @@ pub struct CloudEvent {
     specversion: &'static str,
     /// The same in each delivery of the same notification, so that a receiver can tell that it has it already.
     pub id: String,
+    /// Namespace and name of the object, for the log.
+    #[serde(skip)]
+    pub object: String,
     source: String,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -69,6 +72,7 @@ impl CloudEvent {
         Self {
             specversion: "1.0",
             id: id.to_owned(),
+            object: format!("{namespace}/{name}"),
             source: format!("/apis/workers.lexigram.dev/v1alpha1/namespaces/{namespace}/{}", kind.to_lowercase()),
             kind: TYPE,
             subject: name.clone(),

@@ -105,7 +105,10 @@ impl Outbox {
             let outcome = match result {
                 Ok(()) => Delivery::Delivered { at: ended },
                 Err(error) => {
-                    tracing::warn!(id = event.id, attempts, %error, "a notification was not delivered");
+                    let CloudEvent { id, object, .. } = &event;
+                    // what the id is made of
+                    let (uid, run) = id.split_once('.').unwrap_or_default();
+                    tracing::warn!(kind, object, uid, run, id, attempts, %error, "a notification was not delivered");
                     let wait = SignedDuration::try_from(backoff(attempts, FIRST, LONGEST)).unwrap_or(SOON);
                     Delivery::Failing { message: error.to_string(), next: ended + wait }
                 }

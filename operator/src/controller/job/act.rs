@@ -8,6 +8,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
 use kube::{Api, Client, Resource, ResourceExt};
+use lexigram_telemetry::traceparent;
 
 use super::{
     Context,
@@ -34,10 +35,12 @@ pub(super) async fn act<K: JobKind>(
     let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);
     match plan {
         Plan::Start(Start { number, how: Launch::Create(take), request }) => {
+            let traceparent = traceparent();
             let circumstances = Circumstances {
                 request: request.as_ref(),
                 references: seen.references.as_deref(),
                 exhausted: seen.exhausted(),
+                traceparent: traceparent.as_deref(),
             };
             return start(context, job, &number.job_name(&job.name_any(), K::RUN_PREFIX), take, &circumstances).await;
         }

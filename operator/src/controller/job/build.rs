@@ -62,6 +62,8 @@ pub struct Circumstances<'a> {
     pub references: Option<&'a str>,
     /// Runs before this one in which memory ran out.
     pub exhausted: u32,
+    /// The span that the run goes on with, if traces are made.
+    pub traceparent: Option<&'a str>,
 }
 
 /// The Job of one run.
@@ -88,6 +90,7 @@ pub fn job<K: JobKind>(
         shards: options.parallelism,
         deadline_seconds: options.active_deadline_seconds,
         queue_name: options.queue_name.as_deref(),
+        traceparent: circumstances.traceparent,
     };
     let mut built = worker_pod::job(owner, &work, settings);
     let annotations = built.metadata.annotations.get_or_insert_default();

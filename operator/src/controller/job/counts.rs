@@ -57,15 +57,15 @@ impl Tally {
     pub fn then(&self, retry: &Self) -> Self {
         let (old, new) = (&self.counts, &retry.counts);
         // another job may share the source, and its documents are retried along
-        let failed = (old.items.failed - new.items.done).max(0);
-        let skipped = old.items.skipped + new.items.skipped;
-        let most = (old.items.total - skipped - failed).max(0);
+        let failed = old.items.failed.saturating_sub(new.items.done).max(0);
+        let skipped = old.items.skipped.saturating_add(new.items.skipped);
+        let most = old.items.total.saturating_sub(skipped).saturating_sub(failed).max(0);
         let items = ItemCounts {
             total: old.items.total,
-            done: (old.items.done + new.items.done).min(most),
+            done: old.items.done.saturating_add(new.items.done).min(most),
             skipped,
             failed,
-            deleted: old.items.deleted + new.items.deleted,
+            deleted: old.items.deleted.saturating_add(new.items.deleted),
         };
         let dead = if retry.reported { retry.dead.clone() } else { self.dead.clone() };
         Self {
@@ -74,10 +74,10 @@ impl Tally {
             counts: Counts {
                 items,
                 failures: dead.actions.clone(),
-                chunks: old.chunks + new.chunks,
-                tokens: old.tokens + new.tokens,
-                bytes: old.bytes + new.bytes,
-                cached: old.cached + new.cached,
+                chunks: old.chunks.saturating_add(new.chunks),
+                tokens: old.tokens.saturating_add(new.tokens),
+                bytes: old.bytes.saturating_add(new.bytes),
+                cached: old.cached.saturating_add(new.cached),
             },
             next_retry: retry.next_retry,
             dead,

@@ -6,6 +6,7 @@ pub mod build;
 mod context;
 pub mod counts;
 pub mod decision;
+mod finals;
 pub mod history;
 pub mod kind;
 pub mod leftovers;
@@ -13,13 +14,14 @@ pub mod network;
 pub mod observe;
 mod outside;
 pub mod plan;
-pub mod provider;
 pub mod recovery;
 pub mod references;
 pub mod status;
-pub mod store;
 pub mod summary;
+mod turns;
 pub mod validate;
+
+pub use lexigram_api::pod::{provider, store};
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -29,28 +31,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
-    runtime::{
-        controller::{Action, Controller},
-        reflector::ObjectRef,
-    },
+    runtime::controller::{Action, Controller},
 };
 use tokio::sync::{OnceCell, watch as channel};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug_span};
 
 use self::{
     context::{Context, key},
+    finals::Counted,
     kind::{JobKind, status_of},
     plan::{Demand, Plan},
     recovery::{notification, sweep::sweep_at},
+    turns::Turns,
 };
 use super::{
     ControllerError, Shared, apply,
-    drive::{RETRY_INTERVAL, conclude, drive},
+    drive::{RETRY_INTERVAL, drive, in_span, limits, name_run},
     events::Events,
     notice,
     watch::{self, Cache},
@@ -61,30 +62,29 @@ use crate::{
     queue::{Key, Queue},
 };
 
-/// Objects reconciled at once, a watched namespace.
-const CONCURRENCY: u16 = 16;
+/// Objects reconciled at once, a watched namespace: so many workers may keep their answers to themselves for a while.
+const CONCURRENCY: u16 = 32;
 /// How often a worker is asked how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Runs until `shutdown`; reconciles in hand are ended first.
 pub(super) async fn run<K: JobKind>(shared: Shared, shutdown: CancellationToken) -> Result<(), ControllerError> {
     let (moved, movements) = channel::channel(());
+    let queue = Arc::new(Queue::default());
     let (mut objects, mut jobs, mut pods, mut controllers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for scope in watch::scopes(&shared.settings.namespaces) {
         let (object_store, object_changes) = watch::objects::<K>(&shared.client, scope.as_deref());
         let (job_store, owners_of_jobs) = watch::children::<Job, K>(&shared.client, scope.as_deref());
         let (pod_store, owners_of_pods) = watch::children::<Pod, K>(&shared.client, scope.as_deref());
-        let store = object_store.clone();
-        let waiting = watch::changes(movements.clone()).flat_map(move |()| {
-            let open = store.state().into_iter().filter(|job| !plan::has_ended(job.as_ref()));
-            stream::iter(open.map(|job| ObjectRef::from_obj(job.as_ref())).collect::<Vec<_>>())
-        });
+        let turns = Turns { queue: Arc::clone(&queue), scope, moved: movements.clone() };
+        let config = shared.config.clone();
         controllers.push(
             Controller::for_stream(object_changes, object_store.clone())
-                .with_config(kube::runtime::Config::default().concurrency(CONCURRENCY))
+                .with_config(limits(CONCURRENCY))
                 .reconcile_on(owners_of_jobs)
                 .reconcile_on(owners_of_pods)
-                .reconcile_on(waiting)
+                .reconcile_on(turns.admissible(move || K::concurrency(&config.borrow())))
+                .reconcile_on(turns.corrected())
                 .reconcile_all_on(watch::changes(shared.config.clone()))
                 .graceful_shutdown_on(shutdown.clone().cancelled_owned()),
         );
@@ -96,10 +96,11 @@ pub(super) async fn run<K: JobKind>(shared: Shared, shutdown: CancellationToken)
         objects: Cache::new(objects),
         jobs: Cache::new(jobs),
         pods: Cache::new(pods),
-        queue: Queue::default(),
+        queue,
         moved,
         seeded: OnceCell::new(),
         events: Events::new(shared.client.clone()),
+        counted: Counted::default(),
         workers: WorkerClient::new()?,
         shared,
     });
@@ -112,9 +113,8 @@ pub(super) async fn run<K: JobKind>(shared: Shared, shutdown: CancellationToken)
 /// One pass over one object.
 async fn reconcile<K: JobKind>(job: Arc<K>, context: Arc<Context<K>>) -> Result<Action, ControllerError> {
     context.seed_queue().await;
-    let begun = Instant::now();
-    let result = pass(job.as_ref(), &context, begun, status::to_second(Timestamp::now())).await;
-    conclude(K::KIND, begun, result, &context.shared.metrics)
+    let pass = pass(job.as_ref(), &context, Instant::now(), status::to_second(Timestamp::now()));
+    in_span(K::KIND, job.as_ref(), &context.shared.metrics, pass).await
 }
 
 async fn pass<K: JobKind>(
@@ -125,12 +125,15 @@ async fn pass<K: JobKind>(
 ) -> Result<Action, ControllerError> {
     let key = key(job)?;
     let config = context.shared.config.borrow().clone();
-    let seen = observe::observe(context, job, &key.0).await;
+    let seen = observe::observe(context, job, &key.0).instrument(debug_span!("observe")).await;
+    name_run(seen.all().next_back().map(|run| run.job.as_str()));
+    context.count(job, &key, &seen, now);
     let posted = context.post(job, now);
-    let plan = context.admit(job, &key, plan::plan(job, &seen, &config, now), K::concurrency(&config));
-    let applied = act::act(context, job, &key.0, &seen, &plan).await;
+    let plan = debug_span!("plan")
+        .in_scope(|| context.admit(job, &key, plan::plan(job, &seen, &config, now), K::concurrency(&config), now));
+    let applied = act::act(context, job, &key.0, &seen, &plan).instrument(debug_span!("apply")).await;
     if let Err(error) = &applied {
-        tracing::debug!(job = key.1, namespace = key.0, %error, "a step failed");
+        tracing::debug!(%error, "a step failed");
         if plan.demand(job.options().queue_name.is_some()) == Demand::Request {
             // nothing was started: somebody else may
             context.leave(&key);
@@ -145,7 +148,7 @@ async fn pass<K: JobKind>(
             }
             status
         };
-        tell(context, job, &key, project).await?;
+        tell(context, job, &key, project).instrument(debug_span!("status")).await?;
     }
     let created = applied?;
     context.measure(job, &key, &seen, (&plan, created), begun.elapsed(), now);
@@ -169,14 +172,19 @@ async fn tell<K: JobKind>(
         Err(error) if error.is_conflict() => {
             // the cache was behind: what has been done is told all the same, unless the plan was made for another spec
             let fresh = api.get(name).await?;
-            let same = fresh.uid() == job.uid() && fresh.meta().generation == job.meta().generation;
-            if !same || (plan::has_ended(&fresh) && !plan::has_ended(job)) {
+            if is_outdated(job, &fresh) {
                 return Err(error);
             }
             write_status(context, &api, &fresh, &project(&fresh)).await
         }
         result => result,
     }
+}
+
+/// Whether what was planned for `job` means nothing to the object as it is now.
+fn is_outdated<K: JobKind>(job: &K, fresh: &K) -> bool {
+    let same = fresh.uid() == job.uid() && fresh.meta().generation == job.meta().generation;
+    !same || (plan::has_ended(fresh) && !plan::has_ended(job))
 }
 
 /// Replaces the status if it differs, unless the object has changed since it was read.

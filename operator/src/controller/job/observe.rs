@@ -55,6 +55,14 @@ impl Observation {
         self.earlier.iter().chain(&self.runs)
     }
 
+    /// The run that tells what is to be done. A retry whose full run has gone says nothing about the whole, but it is
+    /// waited for.
+    #[must_use]
+    pub fn current(&self) -> Option<&Run> {
+        let at_work = |run: &&Run| matches!(run.phase, RunPhase::Active | RunPhase::Suspended { .. });
+        self.runs.last().or_else(|| self.earlier.iter().rfind(at_work))
+    }
+
     /// The number after that of any full run.
     #[must_use]
     pub fn next_full(&self) -> RunNumber {

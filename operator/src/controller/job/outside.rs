@@ -12,7 +12,10 @@ use super::{
     recovery::{dead_letters::reported, notification},
 };
 use crate::{
-    controller::notice::{self, Notice},
+    controller::{
+        notice::{self, Notice},
+        runs::Run,
+    },
     names::RunNumber,
     queue::Key,
 };
@@ -21,6 +24,15 @@ impl<K: JobKind> Context<K> {
     /// Has the message that the job's status names delivered; says how far it has come, under its id.
     pub(super) fn post(&self, job: &K, now: Timestamp) -> Option<Notice> {
         notice::post(&self.shared, &notice::subject(K::KIND, job), &notification::story(job)?, now)
+    }
+
+    /// Tells the metrics who is at work, and what runs came to that have ended.
+    pub(super) fn count(&self, job: &K, key: &Key, seen: &Observation, now: Timestamp) {
+        let metrics = &self.shared.metrics;
+        metrics.at_work(K::KIND, key, seen.all().map(Run::at_work).sum());
+        for run in self.counted.take(key, status_of(job), seen, now).into_iter().filter_map(Run::ended_run) {
+            metrics.run_ended(K::KIND, &run);
+        }
     }
 
     /// Tells the metrics what a pass has done and seen, once its status is written: each fact once.

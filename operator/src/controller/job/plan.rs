@@ -24,14 +24,14 @@ use crate::{
 /// Full runs that are made for want of a report before the job fails.
 const MAX_FULL_RUNS: usize = 3;
 /// How long the pods of a finished Job are waited for, in seconds: the two caches move apart by moments only.
-const REPORT_GRACE_SECONDS: i64 = 15;
+pub(super) const REPORT_GRACE_SECONDS: i64 = 15;
 
 /// What is to be done about `job`, were there a place for it.
 #[must_use]
 pub fn plan<K: JobKind>(job: &K, seen: &Observation, config: &AiWorkers, now: Timestamp) -> Plan {
     if job.meta().deletion_timestamp.is_some() {
         let at_work = [RunPhase::Active, RunPhase::Suspended { stopping: true }];
-        return Plan::Deleting { stopping: seen.runs.last().is_some_and(|run| at_work.contains(&run.phase)) };
+        return Plan::Deleting { stopping: seen.current().is_some_and(|run| at_work.contains(&run.phase)) };
     }
     if let Some(ended) = recorded_end(job).filter(|_| !is_reopened(job, seen)) {
         let ttl = job.options().ttl_seconds_after_finished;
@@ -47,7 +47,7 @@ pub fn plan<K: JobKind>(job: &K, seen: &Observation, config: &AiWorkers, now: Ti
     if let Err(invalid) = validate::options(job.options()).and_then(|()| job.validate()) {
         return Plan::Invalid(invalid);
     }
-    let Some(run) = seen.runs.last() else {
+    let Some(run) = seen.current() else {
         // the first run looks through everything as it is
         let request =
             comeback::wanted(job, seen).ok().and_then(|open| open.into_iter().find(|it| it.wish == Wish::Run));
@@ -266,8 +266,10 @@ fn unreported<K: JobKind>(
         return Plan::Failed(RunError {
             category: FailureCategory::Configuration,
             reason: "ReportUnreadable".to_owned(),
-            message: "the worker ended well but left no report that this operator understands; give both images the same version"
-                .to_owned(),
+            message:
+                "the worker ended well but left no report that this operator understands; give both images the same \
+                      version, and check a worker of your own with `lexigram-worker contract check`"
+                    .to_owned(),
         });
     }
     if now.duration_since(ended).as_secs() < REPORT_GRACE_SECONDS {

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use lexigram_api::{
     contract::{CircuitSubject, ItemCounts, OpenCircuit, Progress},
+    duration::in_words,
     resource::{ConditionType, JobStatus, State, condition, set_condition},
 };
 
@@ -86,7 +87,7 @@ pub fn project<K: JobKind>(
     // time alone is no change
     if status != previous {
         let told = K::job_status_mut(&mut status);
-        told.duration = told.start_time.as_ref().map(|start| duration(now.duration_since(start.0)));
+        told.duration = told.start_time.as_ref().map(|start| in_words(now.duration_since(start.0)));
     }
     status
 }
@@ -227,16 +228,4 @@ fn estimate(progress: &Progress) -> Option<Timestamp> {
 /// Times are kept to the second, as the API server does.
 pub(in crate::controller) fn to_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
-}
-
-/// A duration as people say it: "45s", "3m12s", "2h05m", "4d03h".
-pub(in crate::controller) fn duration(duration: SignedDuration) -> String {
-    let seconds = duration.as_secs().max(0);
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m{:02}s", seconds % 60),
-        (0, _, _) => format!("{hours}h{:02}m", minutes % 60),
-        (_, _, _) => format!("{days}d{:02}h", hours % 24),
-    }
 }

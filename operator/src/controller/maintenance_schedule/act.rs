@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt};
 use lexigram_api::resource::MaintenanceSchedule;
 
 use super::{
-    Context,
+    Context, KIND,
     build::{self, BuiltCron},
     name::cron_job_name,
     observe::Observation,
@@ -126,6 +126,7 @@ async fn write_down(
     // in the order in which they are listed
     outcome.tasks.sort_by_key(|report| run.tasks.iter().position(|task| task.name == report.name));
     apply::annotate(jobs, &settle.job, OUTCOME, &serde_json::to_string(&outcome)?).await?;
+    context.shared.metrics.run_ended(KIND, &run.ended(&outcome));
     for report in &outcome.tasks {
         if let Some(task) = run.tasks.iter().find(|task| task.name == report.name) {
             context.shared.metrics.task_ended(task.task_type.as_str(), report);

@@ -148,6 +148,8 @@ fn build(
         shards: 1,
         deadline_seconds: Some(seconds),
         queue_name: None,
+        // runs of a CronJob begin without the operator
+        traceparent: None,
     };
     let mut job = worker_pod::job(owner, &work, settings);
     let annotations: &mut BTreeMap<_, _> = job.metadata.annotations.get_or_insert_default();

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lexigram_api::{
-    contract::{DeadLetters, ItemFailure, TaskReport, TaskResult},
+    contract::{DeadLetters, ItemFailure, RECENT_FAILURES, TaskReport, TaskResult},
     failure::{FailureAction, FailurePolicy, Stage},
     resource::{DeadLetter, DeadLetterStatus, MaintenanceScheduleSpec},
 };
@@ -90,7 +90,7 @@ pub fn status(
     let mut status = DeadLetterStatus {
         oldest_failure_time: waiting.map(|task| task.first_failure).min().map(Time),
         next_retry_time: next_retry(failed).map(|(tick, _)| Time(tick)),
-        recent: failed.iter().map(|task| DeadLetter::from(&task.failure)).collect(),
+        recent: failed.iter().take(RECENT_FAILURES).map(|task| DeadLetter::from(&task.failure)).collect(),
         reported_run: Some(run.job.clone()),
         notification: before.and_then(|before| before.notification),
         ..Default::default()

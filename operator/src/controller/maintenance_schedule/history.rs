@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lexigram_api::{
     contract::{TaskReport, TaskResult},
-    resource::{MaintenanceRun, MaintenanceScheduleSpec, TaskStatus},
+    resource::{MAX_RUNS_BYTES, MaintenanceRun, MaintenanceScheduleSpec, TaskStatus},
 };
 
 use super::{
@@ -28,7 +28,8 @@ pub fn leftovers(runs: &[Run], spec: &MaintenanceScheduleSpec) -> Vec<String> {
     beyond
 }
 
-/// The runs that status tells of, newest first: those whose Jobs are there, and earlier ones as far as the limits go.
+/// The runs that status tells of, newest first: those whose Jobs are there, and earlier ones, as far as the limits go and
+/// as many as a status has room for.
 #[must_use]
 pub fn told(runs: &[Run], before: &[MaintenanceRun], spec: &MaintenanceScheduleSpec) -> Vec<MaintenanceRun> {
     let mut all: Vec<MaintenanceRun> = runs.iter().rev().map(tell).collect();
@@ -36,7 +37,27 @@ pub fn told(runs: &[Run], before: &[MaintenanceRun], spec: &MaintenanceScheduleS
     all.extend(gone.cloned());
     let mut room = Room::of(spec);
     all.retain(|run| run.result.is_none_or(|result| room.take(result)));
-    all
+    fitting(all)
+}
+
+/// The first of these runs, as many as fit; those after the first few without what their tasks say, if need be.
+fn fitting(runs: Vec<MaintenanceRun>) -> Vec<MaintenanceRun> {
+    let mut room = MAX_RUNS_BYTES;
+    let mut fits = |bytes: usize| room.checked_sub(bytes).map(|left| room = left).is_some();
+    let short: Vec<_> = runs.iter().map(without_messages).take_while(|run| fits(bytes(run))).collect();
+    let told = runs.into_iter().zip(short);
+    told.map(|(whole, short)| if fits(bytes(&whole) - bytes(&short)) { whole } else { short }).collect()
+}
+
+fn without_messages(run: &MaintenanceRun) -> MaintenanceRun {
+    let mut run = run.clone();
+    run.tasks.iter_mut().for_each(|task| task.message.clear());
+    run
+}
+
+/// What a run takes in a status, with a comma.
+fn bytes(run: &MaintenanceRun) -> usize {
+    serde_json::to_string(run).map_or(usize::MAX, |json| json.len() + 1)
 }
 
 /// Places for runs with and without a failed task.

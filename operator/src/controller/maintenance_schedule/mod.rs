@@ -21,10 +21,7 @@ pub mod validate;
 #[cfg(test)]
 pub(super) mod tests;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::{
@@ -37,14 +34,16 @@ use kube::{
 };
 use lexigram_api::resource::MaintenanceSchedule;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug_span};
 
 use self::{
     begun::Begun,
     plan::{Plan, Readiness},
+    runs::Phase,
 };
 use super::{
     ControllerError, Shared, apply,
-    drive::{conclude, drive},
+    drive::{drive, in_span, limits, name_run},
     events::Events,
     job::{act::owner, status::to_second},
     notice::{self, Notice},
@@ -77,7 +76,7 @@ pub(super) async fn run(shared: Shared, shutdown: CancellationToken) -> Result<(
         let (cron_store, owners_of_crons) = watch::children::<CronJob, MaintenanceSchedule>(&shared.client, scope);
         controllers.push(
             Controller::for_stream(object_changes, object_store)
-                .with_config(kube::runtime::Config::default().concurrency(CONCURRENCY))
+                .with_config(limits(CONCURRENCY))
                 .reconcile_on(owners_of_jobs)
                 .reconcile_on(owners_of_pods)
                 .reconcile_on(owners_of_crons)
@@ -97,7 +96,11 @@ pub(super) async fn run(shared: Shared, shutdown: CancellationToken) -> Result<(
         shared,
     });
     let metrics = Arc::clone(&context.shared.metrics);
-    drive(KIND, controllers, reconcile, context, &metrics, |key| metrics.health(key, &[])).await;
+    drive(KIND, controllers, reconcile, context, &metrics, |key| {
+        metrics.health(key, &[]);
+        metrics.at_work(KIND, key, 0);
+    })
+    .await;
     Ok(())
 }
 
@@ -105,20 +108,23 @@ pub(super) async fn run(shared: Shared, shutdown: CancellationToken) -> Result<(
 async fn reconcile(object: Arc<MaintenanceSchedule>, context: Arc<Context>) -> Result<Action, ControllerError> {
     // before the caches are filled a run that exists would be taken for none
     tokio::join!(context.jobs.ready(), context.pods.ready(), context.crons.ready());
-    let begun = Instant::now();
-    let result = pass(&object, &context, Timestamp::now()).await;
-    conclude(KIND, begun, result, &context.shared.metrics)
+    in_span(KIND, &*object, &context.shared.metrics, pass(&object, &context, Timestamp::now())).await
 }
 
 async fn pass(object: &MaintenanceSchedule, context: &Context, now: Timestamp) -> Result<Action, ControllerError> {
     let owner = owner(object)?;
     let config = context.shared.config.borrow().clone();
-    let seen = observe::observe(context, object, &owner, now).await;
+    let seen = observe::observe(context, object, &owner, now).instrument(debug_span!("observe")).await;
+    name_run(seen.runs.last().map(|run| run.job.as_str()));
+    let key = (owner.namespace.clone(), owner.name.clone());
+    let at_work = seen.runs.iter().filter(|run| run.phase == Phase::Active(None)).count();
+    context.shared.metrics.at_work(KIND, &key, at_work);
     let subject = notice::subject(KIND, object);
     let posted = status::story(object).and_then(|story| notice::post(&context.shared, &subject, &story, now));
     let wanted = build::cron(object, &owner, &context.shared.settings)?;
-    let plan = plan::plan(object, wanted.as_ref().map(|wanted| &wanted.cron_job), &seen, &config, now);
-    let applied = act::act(context, object, &owner, &seen, wanted, &plan).await;
+    let plan = debug_span!("plan")
+        .in_scope(|| plan::plan(object, wanted.as_ref().map(|wanted| &wanted.cron_job), &seen, &config, now));
+    let applied = act::act(context, object, &owner, &seen, wanted, &plan).instrument(debug_span!("apply")).await;
     if plan.readiness != Readiness::Deleting {
         let mut status = status::project(object, &seen, &plan, applied.as_ref().err(), to_second(now));
         if context.shared.outbox.is_some() {
@@ -126,12 +132,11 @@ async fn pass(object: &MaintenanceSchedule, context: &Context, now: Timestamp) -
         }
         let api: Api<MaintenanceSchedule> = Api::namespaced(context.shared.client.clone(), &owner.namespace);
         if object.status.as_ref() != Some(&status) {
-            apply::status(&api, object, &status).await?;
+            apply::status(&api, object, &status).instrument(debug_span!("status")).await?;
             for transition in status::transitions(object.status.as_ref(), &status) {
                 context.events.publish(&object.object_ref(&()), &transition).await;
             }
         }
-        let key = (owner.namespace.clone(), owner.name.clone());
         let dead = status.dead_letters.unwrap_or_default();
         let oldest = dead.oldest_failure_time.map(|time| time.0);
         context.shared.metrics.dead_letters(KIND, &key, &dead.by_category, oldest);

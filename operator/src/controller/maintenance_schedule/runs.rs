@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 use lexigram_api::{
-    contract::{RunError, TaskReport, TaskResult},
+    contract::{Counts, ProviderRequests, RunError, TaskReport, TaskResult},
     failure::FailureCategory,
     maintenance::TaskType,
+    resource::RunResult,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ use crate::{
         pods::{self, Trouble, Worker},
         runs::{self, RunPhase},
     },
+    metrics::EndedRun,
     names::{OUTCOME, RUN, TASKS},
 };
 
@@ -125,6 +127,22 @@ impl Run {
     #[must_use]
     pub const fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Active(_))
+    }
+
+    /// The run as metrics count it, given what came of it.
+    #[must_use]
+    pub fn ended(&self, outcome: &Outcome) -> EndedRun {
+        let failed = outcome.result() == TaskResult::Failed;
+        let seconds = match (&self.phase, self.started) {
+            (Phase::Ended { at, .. }, Some(started)) => Some(at.duration_since(started).as_secs_f64().max(0.0)),
+            _ => None,
+        };
+        EndedRun {
+            result: if failed { RunResult::Failed } else { RunResult::Succeeded },
+            seconds,
+            counts: Counts::default(),
+            provider: ProviderRequests::default(),
+        }
     }
 
     /// When it ended and what came of it, once that is written down.

@@ -1,15 +1,15 @@
 //! What came of a run, put together from its worker's report and the operator's own tasks. No I/O.
 
 use lexigram_api::{
-    contract::{RunError, TaskReport, TaskResult, cut},
+    contract::{RunError, TaskReport, TaskResult, cut_to_bytes},
     failure::FailureCategory,
     maintenance::TaskType,
 };
 
 use super::runs::{Outcome, Phase, Run};
 
-/// Longest message of a task that is kept, in characters.
-const MESSAGE_CHARS: usize = 256;
+/// Longest message of a run or task that is kept, in bytes of JSON.
+const MESSAGE_BYTES: usize = 256;
 
 /// A run whose outcome can be written down.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,10 @@ pub fn settle(run: &Run) -> Option<Settle> {
     });
     Some(Settle {
         job: run.job.clone(),
-        outcome: Outcome { tasks: tasks.collect(), error: error.cloned() },
+        outcome: Outcome {
+            tasks: tasks.collect(),
+            error: error.map(|error| RunError { message: short(&error.message), ..error.clone() }),
+        },
         resyncs: own.iter().map(|task| task.name.clone()).collect(),
     })
 }
@@ -62,10 +65,14 @@ fn unreported() -> RunError {
     }
 }
 
+fn short(message: &str) -> String {
+    cut_to_bytes(message, MESSAGE_BYTES)
+}
+
 fn shortened(mut task: TaskReport) -> TaskReport {
     let errors = task.error.iter_mut().map(|error| &mut error.message);
     for text in errors.chain(task.checks.iter_mut().map(|check| &mut check.message)).chain([&mut task.message]) {
-        *text = cut(text, MESSAGE_CHARS);
+        *text = short(text);
     }
     task
 }

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use lexigram_api::{
     contract::TaskResult,
+    duration::in_words,
     failure::FailureAction,
     resource::{
         ConditionStatus, ConditionType, MaintenanceSchedule, MaintenanceScheduleSpec, MaintenanceScheduleStatus,
@@ -24,10 +25,7 @@ use crate::{
     controller::{
         ControllerError,
         events::Transition,
-        job::{
-            recovery::dead_letters::INVALID,
-            status::{duration, to_second},
-        },
+        job::{recovery::dead_letters::INVALID, status::to_second},
         notice::{Notice, Told},
         pods::Trouble,
     },
@@ -101,7 +99,7 @@ fn words(spec: &MaintenanceScheduleSpec) -> String {
         (Some(schedule), None) => schedule.clone(),
         (None, _) => {
             let seconds = spec.interval_seconds.unwrap_or_default();
-            format!("every {}", duration(SignedDuration::from_secs(seconds.into())))
+            format!("every {}", in_words(SignedDuration::from_secs(seconds.into())))
         }
     }
 }

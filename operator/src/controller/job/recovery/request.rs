@@ -5,15 +5,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use lexigram_api::{contract::Selection, failure::FailureCategory, resource::JobStatus};
+use lexigram_api::{annotation::MOST_IDS, contract::Selection, failure::FailureCategory, resource::JobStatus};
 
 use crate::{
     controller::job::decision::Take,
     names::{ARCHIVE, ARCHIVE_CATEGORIES, ARCHIVE_IDS, RETRY, RETRY_CATEGORIES, RETRY_IDS, RUN},
 };
-
-/// Names that one request may give.
-const MOST_IDS: usize = 1000;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

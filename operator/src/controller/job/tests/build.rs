@@ -6,7 +6,10 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::fixtures::*;
-use crate::controller::job::{act::owner, build, kind::JobKind, plan::Take, references};
+use crate::{
+    controller::job::{act::owner, build, kind::JobKind, plan::Take, references},
+    settings::Settings,
+};
 
 #[test]
 fn the_job_of_a_plain_run() {
@@ -48,6 +51,43 @@ fn the_job_with_every_override() {
         &build::Circumstances::default(),
         &settings()
     ));
+}
+
+#[test]
+fn a_worker_is_told_what_its_logs_and_traces_name() {
+    let job = from_config_map();
+    let settings = Settings { otlp_endpoint: Some("http://collector:4318".to_owned()), ..settings() };
+    let circumstances = build::Circumstances { traceparent: Some("00-1-2-01"), ..Default::default() };
+    let built = build::job(&job, &owner(&job).unwrap(), "handbook-r1", &circumstances, &settings);
+    let built = serde_json::to_value(built).unwrap();
+    let environment = built["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+    let value = |name: &str| environment.iter().find(|variable| variable["name"] == name).map(|it| &it["value"]);
+    assert_eq!(value("LEXIGRAM_OBJECT"), Some(&json!("docs/handbook")));
+    assert_eq!(value("LEXIGRAM_UID"), Some(&json!("11111111-2222-3333-4444-555555555555")));
+    assert_eq!(value("OTEL_EXPORTER_OTLP_ENDPOINT"), Some(&json!("http://collector:4318")));
+    assert_eq!(value("TRACEPARENT"), Some(&json!("00-1-2-01")));
+}
+
+#[rstest]
+#[case::the_operators(json!({}), "registry.example/lexigram-worker:1.0", Some("IfNotPresent"))]
+#[case::a_users_own(json!({"image": "registry.example/mine@sha256:0"}), "registry.example/mine@sha256:0", None)]
+fn the_image_is_the_users_where_there_is_one(
+    #[case] worker: Value,
+    #[case] image: &str,
+    #[case] pull_policy: Option<&str>,
+) {
+    let build = |worker: Value| {
+        let job = job(json!({"worker": worker}));
+        let built = build::job(&job, &owner(&job).unwrap(), "r1", &build::Circumstances::default(), &settings());
+        built.spec.unwrap().template
+    };
+    let mut pod = build(worker);
+    let container = &mut pod.spec.as_mut().unwrap().containers[0];
+    assert_eq!((container.image.as_deref(), container.image_pull_policy.as_deref()), (Some(image), pull_policy));
+    // and nothing else differs: it is as confined, and is told as much
+    container.image = Some(settings().worker_image);
+    container.image_pull_policy = Some(settings().worker_image_pull_policy);
+    assert_eq!(pod, build(json!({})));
 }
 
 fn on_postgres() -> IngestionJob {

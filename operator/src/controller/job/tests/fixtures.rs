@@ -48,6 +48,7 @@ pub(in crate::controller) fn settings() -> Settings {
         store_size: "10Gi".to_owned(),
         store_class: None,
         namespaces: Vec::new(),
+        otlp_endpoint: None,
     }
 }
 
@@ -179,6 +180,7 @@ pub(in crate::controller) fn report(run: &str, done: i32, [retrying, archived, n
         circuit: None,
         next_retry_time: (retrying > 0).then(|| at(90)),
         stages: Vec::new(),
+        provider: None,
         maintenance: Vec::new(),
         recent_failures: Vec::new(),
     }
@@ -210,6 +212,7 @@ pub(in crate::controller) fn progress(run: &str, done: i32, total: i32) -> Progr
         rate_limited_until: None,
         circuit: None,
         stages: Vec::new(),
+        provider: None,
         recent_failures: Vec::new(),
     }
 }

@@ -6,4 +6,5 @@ mod plan;
 mod recovery;
 mod run_again;
 mod scenarios;
+mod simulation;
 mod status;

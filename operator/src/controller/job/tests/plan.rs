@@ -237,9 +237,18 @@ fn the_report_of_an_interrupted_worker_is_not_that_of_the_run() {
     assert_eq!(planned(&job(json!({})), &seen(vec![run]), 61), Plan::AwaitingReport);
 }
 
-#[test]
-fn a_report_that_cannot_be_read_fails_the_job() {
-    let strange = pod("handbook-r1", 6, "Succeeded", json!({"terminated": {"exitCode": 0, "message": "{\"v\": 2}"}}));
+#[rstest]
+#[case::another_shape(json!({"counts": 2}))]
+#[case::another_version(json!({"contractVersion": "v2"}))]
+#[case::a_number_that_does_not_fit(json!({"counts": {"items": {"failed": -1}}}))]
+#[case::a_reason_that_the_api_server_would_refuse(
+    json!({"error": {"category": "Unknown", "reason": "it broke", "message": ""}})
+)]
+fn a_report_that_cannot_be_read_fails_the_job(#[case] change: Value) {
+    let mut strange = serde_json::to_value(report("handbook-r1", 1, [0, 0, 0])).unwrap();
+    strange.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    let end = json!({"terminated": {"exitCode": 0, "message": strange.to_string()}});
+    let strange = pod("handbook-r1", 6, "Succeeded", end);
     let run = run(&kube_job("handbook-r1", 1, false, complete(60)), &[strange]);
     let plan = planned(&job(json!({})), &seen(vec![run]), 61);
     assert!(matches!(plan, Plan::Failed(RunError { reason, .. }) if reason == "ReportUnreadable"));

@@ -97,6 +97,14 @@ fn a_start_has_the_same_name_for_every_operator(
 }
 
 #[test]
+fn a_retry_at_work_is_waited_for_though_its_full_run_has_been_deleted() {
+    let retry = |status| run(&kube_job("handbook-retry1", 61, false, status), &[]);
+    let plan = |retry, now| planned(&job(json!({})), &seen(vec![retry]), now);
+    assert_eq!(plan(retry(active()), 70), Plan::Running { number: RunNumber::Retry(1), trouble: None });
+    assert!(matches!(plan(retry(complete(80)), 90), Plan::Start(Start { number: RunNumber::Full(1), .. })));
+}
+
+#[test]
 fn a_request_is_acted_on_once_also_after_its_job_has_gone() {
     let full = || ended(&report("handbook-r1", 3, [0, 2, 0]));
     let over = told(job(json!({})), vec![full()], 61);

@@ -22,7 +22,7 @@ use crate::{
     controller::{
         Shared,
         events::Events,
-        job::{Context, pass},
+        job::{Context, finals::Counted, pass},
         watch::Cache,
         worker_client::WorkerClient,
     },
@@ -112,6 +112,17 @@ where
 
 /// Runs one pass over `job` at second `now`; the calls must be exactly `expected`, in this order.
 async fn passes(job: &IngestionJob, jobs: Vec<Job>, pods: Vec<Arc<Pod>>, now: i64, expected: Vec<Call>) -> bool {
+    made(job, jobs, pods, now, expected).await.0
+}
+
+/// As [`passes`], with what was counted.
+async fn made(
+    job: &IngestionJob,
+    jobs: Vec<Job>,
+    pods: Vec<Arc<Pod>>,
+    now: i64,
+    expected: Vec<Call>,
+) -> (bool, Arc<Metrics>) {
     let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
     let client = Client::new(service, "docs");
     let (moved, _) = channel::channel(());
@@ -123,15 +134,17 @@ async fn passes(job: &IngestionJob, jobs: Vec<Job>, pods: Vec<Arc<Pod>>, now: i6
         metrics: Arc::new(Metrics::default()),
         outbox: None,
     };
+    let metrics = Arc::clone(&shared.metrics);
     let context = Context {
         shared,
         objects: cache(vec![job.clone()]),
         jobs: cache(jobs),
         pods: cache(pods.into_iter().map(Arc::unwrap_or_clone).collect()),
-        queue: Queue::default(),
+        queue: Arc::new(Queue::default()),
         moved,
         seeded: OnceCell::new(),
         events: Events::new(client),
+        counted: Counted::default(),
         workers: WorkerClient::new().unwrap(),
     };
     let server = tokio::spawn(async move {
@@ -159,7 +172,7 @@ async fn passes(job: &IngestionJob, jobs: Vec<Job>, pods: Vec<Arc<Pod>>, now: i6
     let result = pass(job, &context, Instant::now(), at(now)).await;
     drop(context);
     server.await.unwrap();
-    result.is_ok()
+    (result.is_ok(), metrics)
 }
 
 #[tokio::test]
@@ -230,6 +243,23 @@ async fn a_missing_secret_is_told_and_nothing_is_made() {
         event("SecretNotFound"),
     ];
     assert!(passes(&job(json!({"source": http})), vec![], vec![], 1, calls).await);
+}
+
+#[tokio::test]
+async fn a_run_that_has_ended_is_counted_with_what_its_worker_did() {
+    let jobs = vec![kube_job("handbook-r1", 1, false, complete(60))];
+    let pods = vec![finished(&report("handbook-r1", 7, [0, 0, 0]))];
+    let calls = vec![status_says("Completed"), event("Completed")];
+    let (passed, metrics) = made(&job(json!({})), jobs, pods, 61, calls).await;
+    let counted = metrics.encode().unwrap();
+    for line in [
+        r#"lexigram_runs_total{kind="IngestionJob",result="succeeded"} 1"#,
+        r#"lexigram_items_total{kind="IngestionJob",result="done"} 7"#,
+        r#"lexigram_chunks_total{kind="IngestionJob"} 28"#,
+        r#"lexigram_active_workers{kind="IngestionJob"} 0"#,
+    ] {
+        assert!(passed && counted.contains(line), "{line} is not in\n{counted}");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! What users see of a schedule.
 
 use lexigram_api::{
+    contract::{RunError, TaskReport},
     failure::FailureCategory,
     maintenance::HealthCheckName::{CountsAgree, FreeSpace, StoreIntact},
-    resource::{ConditionType, MaintenanceSchedule, MaintenanceScheduleStatus, condition},
+    resource::{ConditionType, MAX_RUNS_BYTES, MaintenanceSchedule, MaintenanceScheduleStatus, condition},
 };
 use rstest::rstest;
 use serde_json::json;
@@ -17,6 +18,8 @@ use crate::{
             name::RunName,
             observe::Observation,
             plan::plan,
+            runs::{Phase, Run},
+            settle::settle,
             status::{notify, project, story, transitions},
         },
         notice,
@@ -80,15 +83,39 @@ fn a_run_is_told_of_after_its_job_has_gone_within_the_limits() {
     assert_eq!(jobs(vec![ok(2400)]), ["handbook-m1800002400", "handbook-m1800001200"]);
 }
 
+#[test]
+fn older_runs_say_less_where_a_status_would_be_too_long() {
+    let object = schedule(json!({"successfulRunsHistoryLimit": 10}));
+    let wordy = |task| TaskReport { message: "m".repeat(256), ..done(task, 1) };
+    let run = |n: i64| settled(interval(600 * n), vec![wordy("health"), wordy("cache"), wordy("again")]);
+    let status = status_of(&object, &seen((1..=10).map(run).collect()), 6010);
+    let said: Vec<_> = status.runs.iter().map(|run| !run.tasks[0].message.is_empty()).collect();
+    assert_eq!((said.len(), said[0], said[9]), (10, true, false));
+    assert!(said.is_sorted_by(|newer, older| newer >= older), "{said:?}");
+    let bytes = serde_json::to_string(&status.runs).unwrap().len();
+    assert!(bytes <= MAX_RUNS_BYTES + 2, "{bytes}");
+    // it stays so when the Jobs have gone
+    let mut later = object.clone();
+    later.status = Some(status.clone());
+    assert_eq!(status_of(&later, &seen(vec![]), 6020).runs, status.runs);
+}
+
+#[test]
+fn a_run_that_failed_as_a_whole_says_why_in_few_words() {
+    let error =
+        RunError { category: FailureCategory::Unknown, reason: "Unknown".to_owned(), message: "ü".repeat(400) };
+    let job = job(interval(600), complete(605));
+    let run = Run { phase: Phase::Ended { at: at(605), said: Some(Err(error)) }, ..read(&job, &[]) };
+    let outcome = settle(&run).unwrap().outcome;
+    let message = outcome.error.unwrap().message;
+    assert!(message.ends_with('…') && message.len() <= 256, "{message}");
+}
+
 #[rstest]
 #[case::good(vec![checked(&[(StoreIntact, true), (CountsAgree, true)])], "True", "ChecksPassed")]
 #[case::the_first_that_fails(vec![checked(&[(StoreIntact, true), (CountsAgree, false), (FreeSpace, false)])], "False", "CountsDiffer")]
 #[case::no_word(vec![broken("health", FailureCategory::Timeout)], "Unknown", "NotChecked")]
-fn health_is_what_the_newest_check_found(
-    #[case] tasks: Vec<lexigram_api::contract::TaskReport>,
-    #[case] status: &str,
-    #[case] reason: &str,
-) {
+fn health_is_what_the_newest_check_found(#[case] tasks: Vec<TaskReport>, #[case] status: &str, #[case] reason: &str) {
     let runs = vec![settled(interval(600), tasks), settled(RunName::Retry(at(660)), vec![done("cache", 1)])];
     assert_eq!(says(&status_of(&schedule(json!({})), &seen(runs), 700), ConditionType::Healthy), pair(status, reason));
 }
