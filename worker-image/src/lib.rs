@@ -5,7 +5,9 @@
 //! - [`batch`]: one run over the texts of one input, which needs only embedding and storing
 //! - [`run`]: what the two have in common
 //! - [`maintain`]: maintenance of a store
+//! - [`content`]: a document's bytes, between the two first steps
 //! - [`report`]: what a run says of itself, while it lasts and at its end
+//! - [`contract`]: whether a worker of somebody else's keeps the contract with the operator
 //! - [`cli`]: the commands
 //!
 //! The library exists for the binary and its tests; it is no API for others.
@@ -13,6 +15,8 @@
 pub mod batch;
 pub mod chunk;
 pub mod cli;
+pub mod content;
+pub mod contract;
 pub mod embed;
 pub mod failure;
 mod http;

@@ -51,7 +51,7 @@ fn obey(orders: &[String]) -> Vec<Result<Parsed, ParseError>> {
     runtime.block_on(async {
         let mut results = Vec::new();
         for order in orders {
-            results.push(pool.parse("order.txt", None, order.as_bytes()).await);
+            results.push(pool.parse("order.txt", None, &order.as_bytes().to_vec().into()).await);
         }
         results
     })
@@ -134,7 +134,7 @@ async fn a_parser_is_replaced_after_its_share_of_documents() {
     let pool = ParserPool::with_executable(HOSTILE.into(), limits, 1);
     let mut processes = Vec::new();
     for _ in 0..5 {
-        processes.push(pool.parse("a.txt", None, b"pid").await.unwrap().text);
+        processes.push(pool.parse("a.txt", None, &b"pid".to_vec().into()).await.unwrap().text);
     }
     assert_eq!(processes[0], processes[1]);
     assert_eq!(processes[2], processes[3]);

@@ -85,7 +85,7 @@ impl Source for FakeSource {
 
     fn fetch<'a>(&'a self, name: &'a str, _limit: u64) -> BoxFuture<'a, Result<Fetched, SourceError>> {
         let fetched = match self.documents.get(name) {
-            Some(Some(text)) => Ok(Fetched { content: text.as_bytes().to_vec(), media_type: None }),
+            Some(Some(text)) => Ok(Fetched { content: text.as_bytes().to_vec().into(), media_type: None }),
             Some(None) => Err(SourceError::ServerError { status: 503 }),
             None => Err(SourceError::Gone { detail: "HTTP 404".to_owned() }),
         };
@@ -229,6 +229,24 @@ async fn a_document_that_kills_its_worker_again_and_again_is_given_up() {
         assert_eq!(rows(&workspace)[1], expected, "after death {death}");
     }
     assert_eq!(count(&workspace.store(), "SELECT count(*) FROM documents WHERE action = 'Notify'"), 1);
+}
+
+#[tokio::test]
+async fn what_killed_a_whole_run_is_given_up_by_the_next_one() {
+    let workspace = Workspace::new();
+    let documents = [("a.txt", Some("text")), ("killer.txt", Some("text"))];
+    let task = task(&workspace, |task| task.failure_policy.max_attempts = 3);
+    run(source(&documents), "r1", &task).await;
+    // the last of its workers has left this
+    let connection = rusqlite::Connection::open(workspace.store()).unwrap();
+    let leave = "UPDATE documents SET state = 'InFlight', outcome = NULL, attempts = 2, suspect = 1
+        WHERE name = 'killer.txt'";
+    assert_eq!(connection.execute(leave, []).unwrap(), 1);
+    drop(connection);
+    let ended = run(source(&documents), "r2", &task).await;
+    assert_eq!(rows(&workspace), ["a.txt Done 0 -", "killer.txt Failed 3 WorkerDied"]);
+    let items = ended.report.counts.items;
+    assert_eq!((ended.exit, items.total, items.skipped, items.failed), (ExitCode::Finished, 2, 1, 1));
 }
 
 #[tokio::test]

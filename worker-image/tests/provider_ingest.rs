@@ -8,7 +8,8 @@ mod provider_common;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use common::{Workspace, query, until};
+use common::{Workspace, pod::Pod, query, run as run_worker, until, wait_until};
+use jiff::Timestamp;
 use lexigram_api::{
     contract::{ExitCode, IngestTask, InlineDocument, Phase, SourceLocation, Task, WorkSpec},
     failure::{FailureCategory, Stage},
@@ -67,6 +68,9 @@ async fn waiting_for_a_provider_spends_no_attempt(#[case] fault: Fault) {
     assert_eq!(rows, ["a.txt Done 0 -", "b.txt Done 0 -", "c.txt Done 0 -"]);
     // how many documents share a request is up to how fast they are parsed
     assert_eq!((counts.statuses[&429], counts.requests), (6, 6 + counts.statuses[&200]));
+    let told = ended.report.provider.unwrap();
+    let answered = i64::try_from(counts.statuses[&200]).unwrap();
+    assert_eq!((told.answered, told.rate_limited, told.failed), (answered, 6, 0), "the report counts them too");
 }
 
 #[tokio::test]
@@ -154,4 +158,29 @@ async fn the_pause_shows_in_the_progress() {
     let (ended, seen) = futures::join!(run, seen);
     assert_eq!((ended.exit, seen.phase, seen.counts.items.done), (ExitCode::Finished, Phase::Working, 0));
     assert_eq!((tracker.progress().rate_limited_until, server.counts().requests), (None, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_slows_down_the_first_question_for_its_dimension_is_waited_for() {
+    let (workspace, server) =
+        (Workspace::new(), start(Script::always(Fault::slow_down([("retry-after", "3000")]))).await);
+    let mut spec = workspace.spec("r1");
+    spec["task"]["embedding"] = json!(embedding(&server, json!({ "dimensions": null })));
+    workspace.write("a.txt", DOCUMENTS[0].1);
+    let begun = Timestamp::now();
+    let pod = Pod::start(workspace.pod(&spec));
+    wait_until("the pause shows", || pod.progress().rate_limited_until.is_some());
+    let seen = pod.progress();
+    let waits = seen.rate_limited_until.unwrap().duration_since(begun).as_secs();
+    assert!(waits >= 3000 && seen.heartbeat > begun, "{seen:?}");
+    assert_eq!((seen.phase, server.counts().requests), (Phase::Starting, 1));
+    let (code, log) = pod.stop();
+    assert_eq!((code, workspace.report().error), (Some(143), None), "{log:?}");
+
+    // the next pod begins anew, and nothing was counted against a document
+    server.play(Script::first([Fault::slow_down([("retry-after", "0")])]));
+    let (code, _, log) = run_worker(&mut workspace.pod(&spec));
+    assert_eq!(code, 0, "{log}");
+    assert_eq!(query(&workspace.store(), "SELECT state, attempts FROM documents"), [["Done", "0"]]);
+    assert_eq!(server.counts().statuses[&429], 1);
 }

@@ -5,19 +5,13 @@
 
 mod common;
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    process::Stdio,
-};
-
-use common::{Workspace, count, run, wait_until};
+use common::{Workspace, count, pod::Pod, run, wait_until};
 use lexigram_api::{
-    contract::{Progress, Report, StageName},
+    contract::{Report, StageName},
     failure::FailureCategory,
 };
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::path};
 
 fn documents(workspace: &Workspace, number: usize) {
     for document in 0..number {
@@ -43,6 +37,48 @@ fn a_run_ends_with_a_report() {
     assert_eq!((report.counts.failures.archived, report.counts.chunks), (1, 3));
     assert!(report.counts.tokens > 0 && report.counts.bytes > 0);
     assert_eq!(report.recent_failures[0].item, "empty.md");
+}
+
+#[test]
+fn each_line_of_the_log_names_object_uid_and_run() {
+    let workspace = Workspace::new();
+    documents(&workspace, 1);
+    workspace.write("empty.md", "");
+    let mut pod = workspace.pod(&workspace.spec("docs-r1.0000"));
+    pod.envs([("LEXIGRAM_KIND", "IngestionJob"), ("LEXIGRAM_OBJECT", "team-a/docs"), ("LEXIGRAM_UID", "0000-1111")]);
+    let (_, _, log) = run(&mut pod);
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["document"] == "empty.md"), "{log}");
+    for line in &lines {
+        let named = ["kind", "object", "uid", "run"].map(|field| line[field].as_str().unwrap_or_default());
+        assert_eq!(named, ["IngestionJob", "team-a/docs", "0000-1111", "docs-r1.0000"], "{line}");
+    }
+    // a Job's own name goes before what the ledger calls its run
+    let (_, _, log) = run(pod.env("LEXIGRAM_RUN", "docs-r1"));
+    assert!(log.lines().all(|line| line.contains("\"run\":\"docs-r1\"")), "{log}");
+}
+
+/// The trace that a run goes on with.
+const TRACE: [u8; 16] = *b"0123456789abcdef";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_with_the_trace_of_the_operator_down_to_its_stages() {
+    let workspace = Workspace::new();
+    documents(&workspace, 1);
+    let collector = MockServer::start().await;
+    Mock::given(path("/v1/traces")).respond_with(ResponseTemplate::new(200)).mount(&collector).await;
+    let mut pod = workspace.pod(&workspace.spec("docs-r1"));
+    let trace: String = TRACE.iter().map(|byte| format!("{byte:02x}")).collect();
+    pod.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.uri())
+        .env("TRACEPARENT", format!("00-{trace}-00000000000000ff-01"));
+    let (code, _, log) = tokio::task::spawn_blocking(move || run(&mut pod)).await.unwrap();
+    assert_eq!(code, 0, "{log}");
+    let sent: Vec<u8> = collector.received_requests().await.unwrap().into_iter().flat_map(|it| it.body).collect();
+    // protobuf holds bytes and texts as they are; 0x2a and the length stand before the name of a span
+    let holds = |bytes: &[u8]| sent.windows(bytes.len()).any(|window| window == bytes);
+    for wanted in [&TRACE[..], b"lexigram-worker", b"docs-r1", b"\x2a\x05fetch", b"\x2a\x05embed"] {
+        assert!(holds(wanted), "{:?} is not in {} bytes\n{log}", String::from_utf8_lossy(wanted), sent.len());
+    }
 }
 
 #[test]
@@ -104,21 +140,9 @@ fn a_stub_succeeds_at_once() {
 fn progress_can_be_read_and_a_stop_leaves_everything_for_the_next_pod() {
     let workspace = Workspace::new();
     documents(&workspace, 200);
-    let mut pod = workspace.pod(&workspace.spec("docs-r1"));
-    let mut child = pod.stderr(Stdio::piped()).spawn().unwrap();
-    // the log tells the address: the port was for the system to choose
-    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = log
-        .find_map(|line| {
-            let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
-            line["address"].as_str().map(str::to_owned)
-        })
-        .unwrap();
-    let rest = std::thread::spawn(move || log.map(Result::unwrap).collect::<Vec<_>>());
-
-    let progress = || serde_json::from_str::<Progress>(&get(&address, "/progress")).unwrap();
-    wait_until("some documents are done", || progress().counts.items.done > 0);
-    let seen = progress();
+    let pod = Pod::start(workspace.pod(&workspace.spec("docs-r1")));
+    wait_until("some documents are done", || pod.progress().counts.items.done > 0);
+    let seen = pod.progress();
     let busy: Vec<_> = seen.stages.iter().map(|stage| stage.name).collect();
     assert_eq!(busy, StageName::ALL, "{:?}", seen.stages);
     assert!(seen.stages.iter().all(|stage| (0..=100).contains(&stage.busy_percent)), "{:?}", seen.stages);
@@ -127,13 +151,11 @@ fn progress_can_be_read_and_a_stop_leaves_everything_for_the_next_pod() {
         ("docs-r1", 200, "v1alpha1")
     );
     assert!(seen.counts.chunks >= i64::from(seen.counts.items.done) && seen.heartbeat >= seen.started, "{seen:?}");
-    assert_eq!(get(&address, "/healthz"), "ok");
-    let metrics = get(&address, "/metrics");
+    assert_eq!(pod.get("/healthz"), "ok");
+    let metrics = pod.get("/metrics");
     assert!(metrics.contains("lexigram_worker_documents_listed 200\n"), "{metrics}");
 
-    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
-    let code = child.wait().unwrap().code();
-    let log = rest.join().unwrap();
+    let (code, log) = pod.stop();
     assert_eq!(code, Some(143), "{log:?}");
     let report = workspace.report();
     assert!(report.error.is_none() && report.counts.items.done >= seen.counts.items.done, "{report:?}");
@@ -145,15 +167,4 @@ fn progress_can_be_read_and_a_stop_leaves_everything_for_the_next_pod() {
     let report = workspace.report();
     assert_eq!((report.counts.items.total, report.counts.items.done, report.counts.items.skipped), (200, 200, 0));
     assert_eq!(common::contents(&workspace.store()).len(), 200);
-}
-
-/// The body of a plain HTTP answer.
-fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    body.to_owned()
 }

@@ -65,7 +65,7 @@ pub enum InputError {
         problem: String,
     },
     /// The input cannot be fetched. Its messages are those of a source, which has its settings elsewhere.
-    #[error("{}", .0.to_string().replace("spec.source.http.urls", "spec.input.http.url").replace("spec.source.http", "spec.input.http"))]
+    #[error("{}", of_input(.0))]
     Http(SourceError),
     /// The input is larger than there is room for.
     #[error(
@@ -78,6 +78,17 @@ pub enum InputError {
     /// The temporary file of an input cannot be written.
     #[error("the temporary file of the input cannot be written: {0}")]
     Scratch(String),
+}
+
+/// What a source says, as it has to be said of an input.
+fn of_input(error: &SourceError) -> String {
+    match error {
+        SourceError::Gone { detail } => format!("spec.input.http.url: there is no input at this URL ({detail})"),
+        error => {
+            let message = error.to_string().replace("spec.source.http.urls", "spec.input.http.url");
+            message.replace("spec.source.http", "spec.input.http")
+        }
+    }
 }
 
 impl InputError {

@@ -1,32 +1,29 @@
 //! The input of a batch, as a local file or a list: what comes by HTTP goes into a temporary file first. Sends HTTP
 //! requests, writes that file.
 
-use std::{
-    fs::{self, File},
-    io::Write,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io::Write, path::Path, sync::Arc};
 
 use lexigram_api::{
     contract::{EmbedTask, InputLocation, NetworkAccess},
     text::TextFormat,
 };
 use rustix::fs::statvfs;
+use tempfile::TempPath;
 use tokio_util::sync::CancellationToken;
 
 use super::{InputError, rows::Rows};
 use crate::{run::RunFailure, source::Download};
 
-/// Largest input that is fetched, however much room there is.
-const MOST_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// Largest input that is fetched, however much room the node has: a pod whose scratch volume of 2 GiB overflows is evicted.
+const MOST_BYTES: u64 = 1792 * 1024 * 1024;
 /// Share of the free room that is left to others.
 const ROOM_LEFT: u64 = 10;
 
 /// An input that is ready to be read.
 pub(super) struct Input {
     pub(super) rows: Rows,
-    _temporary: Option<Temporary>,
+    /// Removes the file.
+    _temporary: Option<TempPath>,
 }
 
 impl Input {
@@ -45,7 +42,7 @@ impl Input {
                 let format = format(task.format, name.rsplit('/').next().unwrap_or_default())?;
                 let fetching = fetch(url, headers_directory.as_deref(), access, scratch);
                 let temporary = stop.run_until_cancelled(fetching).await.ok_or(RunFailure::Interrupted)??;
-                Self { rows: Rows::File { path: temporary.path.clone(), format, fields }, _temporary: Some(temporary) }
+                Self { rows: Rows::File { path: temporary.to_path_buf(), format, fields }, _temporary: Some(temporary) }
             }
         })
     }
@@ -55,27 +52,16 @@ fn format(given: Option<TextFormat>, name: &str) -> Result<TextFormat, InputErro
     given.or_else(|| TextFormat::of_name(name)).ok_or_else(|| InputError::FormatUnknown { name: name.to_owned() })
 }
 
-/// A file that goes when it is no longer needed.
-struct Temporary {
-    path: PathBuf,
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _gone_already = fs::remove_file(&self.path);
-    }
-}
-
 async fn fetch(
     url: &str,
     headers_directory: Option<&str>,
     access: &NetworkAccess,
     scratch: &Path,
-) -> Result<Temporary, InputError> {
+) -> Result<TempPath, InputError> {
     let limit = room(scratch)?.min(MOST_BYTES);
     let unwritable = |error: std::io::Error| InputError::Scratch(format!("{}: {error}", scratch.display()));
-    let temporary = Temporary { path: scratch.join(format!("lexigram-input-{}", std::process::id())) };
-    let mut file = File::create(&temporary.path).map_err(unwritable)?;
+    let temporary = tempfile::Builder::new().prefix("lexigram-input-").tempfile_in(scratch).map_err(unwritable)?;
+    let (mut file, path) = temporary.into_parts();
     let mut download = Download::start(url, headers_directory, access).await.map_err(InputError::Http)?;
     let mut written = 0;
     while let Some(part) = download.next().await.map_err(InputError::Http)? {
@@ -86,7 +72,7 @@ async fn fetch(
         // short writes into the page cache, between two parts from the network
         file.write_all(&part).map_err(unwritable)?;
     }
-    Ok(temporary)
+    Ok(path)
 }
 
 /// How many bytes may be written below `scratch`.

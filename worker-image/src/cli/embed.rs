@@ -109,7 +109,9 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
         Ok(task) => task,
         Err(message) => return fail(FailureCategory::Configuration, &message),
     };
-    let embedder = match embed::open(&task.embedding, &arguments.models.folder).await {
+    let run = run_by_hand();
+    let tracker = Arc::new(Tracker::new(&run));
+    let embedder = match embed::open(&task.embedding, &arguments.models.folder, &tracker).await {
         Ok(embedder) => embedder,
         Err(error) => return fail_with(&error),
     };
@@ -124,8 +126,7 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
         shard: 0,
         circuit: CircuitSettings::default(),
     };
-    let (started, run) = (Instant::now(), run_by_hand());
-    let tracker = Arc::new(Tracker::new(&run));
+    let started = Instant::now();
     let Ended { report, exit } = tokio::select! {
         ended = batch::embed(&machine, &run, &task, &tracker, &stop) => ended,
         never = progress::show(&tracker, "texts") => match never {},

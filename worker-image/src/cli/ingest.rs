@@ -83,7 +83,8 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
         Ok(tasks) => tasks,
         Err(message) => return fail(FailureCategory::Configuration, &message),
     };
-    let embedder = match embed::open(&Embedding::local(&arguments.model), &arguments.models.folder).await {
+    let (model, models) = (Embedding::local(&arguments.model), &arguments.models.folder);
+    let embedder = match embed::open(&model, models, &Tracker::new(&run_by_hand())).await {
         Ok(embedder) => embedder,
         Err(error) => return fail_with(&error),
     };

@@ -1,6 +1,7 @@
 //! The commands of `lexigram-worker`. Each has its own module; this one reads the command line and starts the runtime.
 
 mod by_hand;
+mod contract;
 mod dead_letters;
 mod documents;
 mod embed;
@@ -44,6 +45,9 @@ enum Command {
     Search(search::Arguments),
     Documents(documents::Arguments),
     DeadLetters(dead_letters::Arguments),
+    /// The contract between operator and worker, for a worker of your own: its schemas, and whether a worker keeps it
+    #[command(subcommand)]
+    Contract(contract::Command),
     /// What the pipeline starts to parse documents in; of no use by hand.
     #[command(hide = true)]
     ParseChild {
@@ -78,7 +82,9 @@ pub fn main() -> process::ExitCode {
         Err(error) => return exit_code(fail(FailureCategory::Transient, &format!("no threads: {error}"))),
     };
     let code = runtime.block_on(async {
-        match command {
+        let code = match command {
+            // the answer to what an author asks, not the end of a run
+            Command::Contract(command) => return contract::main(command).await,
             Command::Run(arguments) => run::main(arguments).await,
             Command::Ingest(arguments) => ingest::main(arguments).await,
             Command::Embed(arguments) => embed::main(arguments).await,
@@ -86,11 +92,12 @@ pub fn main() -> process::ExitCode {
             Command::Documents(arguments) => documents::main(arguments).await,
             Command::DeadLetters(arguments) => dead_letters::main(arguments).await,
             Command::ParseChild { memory_bytes: _ } => ExitCode::Usage,
-        }
+        };
+        exit_code(code)
     });
     // computations that were given up are not waited for
     runtime.shutdown_timeout(Duration::ZERO);
-    exit_code(code)
+    code
 }
 
 fn exit_code(code: ExitCode) -> process::ExitCode {

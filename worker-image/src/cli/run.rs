@@ -10,14 +10,16 @@ use std::{
 
 use clap::Args;
 use lexigram_api::contract::{
-    CONTRACT_VERSION, Embedding, ExitCode, Mode, Report, RunError, SCRATCH_PATH, Task, WORK_SPEC_PATH, WORKER_PORT,
-    WorkSpec, busyness_in_words,
+    CONTRACT_VERSION, Embedding, ExitCode, LISTEN_VARIABLE, Mode, Report, RunError, SCRATCH_PATH, TERMINATION_LOG_PATH,
+    TERMINATION_LOG_VARIABLE, Task, WORK_SPEC_PATH, WORK_SPEC_VARIABLE, WORKER_PORT, WorkSpec, busyness_in_words,
 };
 use lexigram_api::failure::FailureCategory;
+use lexigram_telemetry::{Telemetry, Traces, follow};
 use serde::Deserialize;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 use tracing_subscriber::EnvFilter;
 
 use super::{Models, stop_on_signal};
@@ -33,24 +35,71 @@ use crate::{
 
 /// How long a worker waits for another one over the same source: longer than a pod may take to end.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The worker's name in traces.
+const SERVICE: &str = "lexigram-worker";
+/// How long the last traces may take to be delivered.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Do what a work spec says; this is what worker pods run. Logs are JSON
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The work spec, a JSON file
-    #[arg(long, value_name = "FILE", default_value = WORK_SPEC_PATH)]
+    #[arg(long, env = WORK_SPEC_VARIABLE, value_name = "FILE", default_value = WORK_SPEC_PATH)]
     spec: PathBuf,
     #[command(flatten)]
     models: Models,
     /// Where to serve /progress, /metrics and /healthz
-    #[arg(long, env = "LEXIGRAM_LISTEN", value_name = "ADDRESS", default_value_t = SocketAddr::from(([0, 0, 0, 0], WORKER_PORT)))]
+    #[arg(long, env = LISTEN_VARIABLE, value_name = "ADDRESS", default_value_t = SocketAddr::from(([0, 0, 0, 0], WORKER_PORT)))]
     listen: SocketAddr,
     /// Which part of the run is this worker's, where several share it: 0, 1, … as Kubernetes counts them
     #[arg(long, env = "JOB_COMPLETION_INDEX", value_name = "INDEX", default_value_t = 0)]
     shard: u32,
     /// Where to leave the report
-    #[arg(long, env = "LEXIGRAM_TERMINATION_LOG", value_name = "FILE", default_value = "/dev/termination-log")]
+    #[arg(long, env = TERMINATION_LOG_VARIABLE, value_name = "FILE", default_value = TERMINATION_LOG_PATH)]
     termination_log: PathBuf,
+    #[command(flatten)]
+    context: Context,
+}
+
+/// What logs and traces name, and where traces go: for whoever reads them.
+#[derive(Debug, Args)]
+struct Context {
+    /// Kind of the object that the run is for
+    #[arg(long, env = "LEXIGRAM_KIND", value_name = "KIND")]
+    kind: Option<String>,
+    /// Its namespace and name
+    #[arg(long, env = "LEXIGRAM_OBJECT", value_name = "NAMESPACE/NAME")]
+    object: Option<String>,
+    /// Its uid
+    #[arg(long, env = "LEXIGRAM_UID", value_name = "UID")]
+    uid: Option<String>,
+    /// The run, if it has another name than in the work spec
+    #[arg(long, env = "LEXIGRAM_RUN", value_name = "NAME")]
+    run: Option<String>,
+    /// Base URL of a collector that takes traces by OTLP over HTTP; no traces where absent
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    /// The span that the run goes on with, in the form of W3C's header
+    #[arg(long, env = "TRACEPARENT", value_name = "TRACEPARENT")]
+    traceparent: Option<String>,
+}
+
+impl Context {
+    /// Begins to log, and to trace if that is asked for: the span that everything belongs to, and the traces.
+    fn begin(&self, work_spec_run: &str) -> (Span, Traces) {
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let run = self.run.as_deref().unwrap_or(work_spec_run);
+        let named = [("kind", self.kind.as_deref()), ("object", self.object.as_deref()), ("uid", self.uid.as_deref())];
+        let named = named.into_iter().chain([("run", Some(run).filter(|run| !run.is_empty()))]);
+        let fields = named.filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect();
+        let collector = self.otlp_endpoint.as_deref().filter(|url| !url.is_empty());
+        let traces = Telemetry { service: SERVICE, filter, fields, collector }.start(io::stderr);
+        let span = tracing::error_span!("run", kind = self.kind, object = self.object, uid = self.uid, run);
+        if let Some(traceparent) = &self.traceparent {
+            follow(&span, traceparent);
+        }
+        (span, traces)
+    }
 }
 
 /// Why a work spec cannot be followed.
@@ -81,11 +130,12 @@ impl Classified for SpecError {
 }
 
 pub(super) async fn main(arguments: Arguments) -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(io::stderr).init();
-    let ended = match read(&arguments.spec) {
+    let spec = read(&arguments.spec);
+    let (span, traces) = arguments.context.begin(spec.as_ref().map_or("", |spec| spec.run.as_str()));
+    let ended = match spec {
         Ok(WorkSpec { contract_version: _, run, task }) => {
-            work(&arguments, &run, &task).await.unwrap_or_else(|error| Ended::before_start(&run, &error))
+            let worked = work(&arguments, &run, &task).instrument(span).await;
+            worked.unwrap_or_else(|error| Ended::before_start(&run, &error))
         }
         Err(error) => {
             let (category, reason) = (error.category(), error.reason().to_owned());
@@ -101,6 +151,7 @@ pub(super) async fn main(arguments: Arguments) -> ExitCode {
     if let Err(error) = write_report(&arguments.termination_log, &ended.report) {
         tracing::warn!("no report in {}: {error}", arguments.termination_log.display());
     }
+    traces.end(FLUSH_TIMEOUT).await;
     ended.exit
 }
 
@@ -141,7 +192,7 @@ async fn work(arguments: &Arguments, run: &str, task: &Task) -> Result<Ended, Ru
             without_trying(&task.store, &writer, &task.mode, archive, &tracker, &stop).await
         }
         Task::Ingest(task) => {
-            let embedder = open(&arguments.models, &task.embedding, &stop).await?;
+            let embedder = open(&arguments.models, &task.embedding, &tracker, &stop).await?;
             let parser_program = std::env::current_exe().map_err(broken)?;
             let machine = pipeline::Machine {
                 embedder,
@@ -153,7 +204,7 @@ async fn work(arguments: &Arguments, run: &str, task: &Task) -> Result<Ended, Ru
             pipeline::ingest(&machine, run, task, &tracker, &stop).await
         }
         Task::Embed(task) => {
-            let embedder = open(&arguments.models, &task.embedding, &stop).await?;
+            let embedder = open(&arguments.models, &task.embedding, &tracker, &stop).await?;
             let machine = batch::Machine {
                 embedder,
                 scratch: SCRATCH_PATH.into(),
@@ -181,9 +232,11 @@ async fn serve_progress(address: SocketAddr, tracker: Arc<Tracker>) {
 async fn open(
     models: &Models,
     embedding: &Embedding,
+    tracker: &Tracker,
     stop: &CancellationToken,
 ) -> Result<Arc<dyn Embedder>, RunFailure> {
-    Ok(stop.run_until_cancelled(embed::open(embedding, &models.folder)).await.ok_or(RunFailure::Interrupted)??)
+    let opening = embed::open(embedding, &models.folder, tracker);
+    Ok(stop.run_until_cancelled(opening).await.ok_or(RunFailure::Interrupted)??)
 }
 
 /// The end of a run that has done nothing.

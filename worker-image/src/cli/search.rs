@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     embed::{self, EmbedError, SERVER},
-    run::RunFailure,
+    report::Tracker,
+    run::{RunFailure, run_by_hand},
     store::{Hit, Store, StoreError, fuse, printable, words},
 };
 
@@ -30,6 +31,9 @@ pub(super) struct Arguments {
     /// How many chunks to show
     #[arg(long, default_value_t = 3, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=100))]
     limit: u16,
+    /// Where the model is, as work specs have it, in JSON; otherwise the store says which model it is
+    #[arg(long, value_name = "JSON", value_parser = given_embedding)]
+    embedding: Option<Embedding>,
     /// Base URL of the embedding server, for a store that one has filled
     #[arg(long, env = "LEXIGRAM_EMBEDDING_URL", value_name = "URL")]
     embedding_url: Option<String>,
@@ -82,10 +86,11 @@ async fn search(arguments: &Arguments) -> Result<Vec<Hit>, RunFailure> {
 /// The question's vector under the model that has filled the store.
 async fn embed(arguments: &Arguments, store: &dyn Store) -> Result<Option<Vec<f32>>, RunFailure> {
     let stored = store.model().await?;
-    let mut model = embed::open(&embedding(arguments, &stored, false)?, &arguments.models.folder).await?;
+    let (models, tracker) = (&arguments.models.folder, Tracker::new(&run_by_hand()));
+    let mut model = embed::open(&embedding(arguments, &stored, false)?, models, &tracker).await?;
     if model.fingerprint() != stored && stored.starts_with(SERVER) {
         // a dimension that is not the server's own choice; asked for only now, since some servers refuse to be asked
-        model = embed::open(&embedding(arguments, &stored, true)?, &arguments.models.folder).await?;
+        model = embed::open(&embedding(arguments, &stored, true)?, models, &tracker).await?;
     }
     if model.fingerprint() != stored {
         return Err(RunFailure::Store(StoreError::ModelMismatch {
@@ -100,6 +105,9 @@ async fn embed(arguments: &Arguments, store: &dyn Store) -> Result<Option<Vec<f3
 
 /// The provider of the model with that fingerprint; `choose` asks a server for its dimension.
 fn embedding(arguments: &Arguments, stored: &str, choose: bool) -> Result<Embedding, EmbedError> {
+    if let Some(given) = &arguments.embedding {
+        return Ok(Embedding { truncate: true, ..given.clone() });
+    }
     let server = stored.strip_prefix(SERVER).and_then(|of_server| of_server.split_once('/'));
     let Some((model, dimension)) = server.and_then(|(_, model)| model.rsplit_once('/')) else {
         let name = stored.split('@').next().unwrap_or_default();
@@ -117,6 +125,10 @@ fn embedding(arguments: &Arguments, stored: &str, choose: bool) -> Result<Embedd
         ca_file: None,
     };
     Ok(Embedding { provider, truncate: true, ..Embedding::local(model) })
+}
+
+fn given_embedding(json: &str) -> Result<Embedding, serde_json::Error> {
+    serde_json::from_str(json)
 }
 
 fn rows(hits: &[Hit]) -> Vec<[String; 5]> {

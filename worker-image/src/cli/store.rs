@@ -24,9 +24,10 @@ pub(super) struct PostgresArguments {
 /// The store that a command looks into.
 #[derive(Clone, Debug, Args)]
 pub(super) struct StoreArguments {
-    /// The store that `ingest`, `embed` or a job has filled: a file, the URI of a Postgres database, or `file:PATH` of a
-    /// file with such a URI. A password that the URI lacks is taken from PGPASSWORD
-    #[arg(long, value_name = "FILE|URI")]
+    /// The store that `ingest`, `embed` or a job has filled: a file, the URI of a Postgres database, `file:PATH` of a
+    /// file with such a URI, or a location as work specs have it, in JSON. A password that the URI lacks is taken from
+    /// PGPASSWORD
+    #[arg(long, value_name = "FILE|URI|JSON")]
     store: String,
     #[command(flatten)]
     postgres: PostgresArguments,
@@ -35,12 +36,23 @@ pub(super) struct StoreArguments {
 impl StoreArguments {
     /// The store, not opened yet.
     pub(super) fn find(&self) -> Result<Place, StoreError> {
-        Place::find(&self.postgres.location(&self.store, None)?, 1)
+        Place::find(&self.location()?, 1)
+    }
+
+    fn location(&self) -> Result<StoreLocation, StoreError> {
+        if !self.store.starts_with('{') {
+            return self.postgres.location(&self.store, None);
+        }
+        let refused = |error: serde_json::Error| StoreError::Setting {
+            field: "the store's location",
+            problem: format!("cannot be read: {error}"),
+        };
+        serde_json::from_str(&self.store).map_err(refused)
     }
 
     /// What messages call the collection.
     pub(super) fn name(&self) -> String {
-        self.postgres.collection.clone().unwrap_or_else(|| self.store.clone())
+        self.location().map_or_else(|_| self.store.clone(), |location| collection_of(&location))
     }
 }
 
@@ -88,6 +100,16 @@ mod tests {
         let location = arguments(None).location("stores/docs.db", None).unwrap();
         assert_eq!(location, StoreLocation::Sqlite { path: "stores/docs.db".to_owned(), cache: None });
         assert_eq!(collection_of(&location), "docs");
+    }
+
+    #[test]
+    fn a_location_is_that_of_a_work_spec() {
+        let location = arguments(Some("docs")).location("file:/run/uri", None).unwrap();
+        let store = serde_json::to_string(&location).unwrap();
+        let given = StoreArguments { store, postgres: arguments(None) };
+        assert_eq!((given.location().unwrap(), given.name().as_str()), (location, "docs"));
+        let refused = StoreArguments { store: "{}".to_owned(), postgres: arguments(None) }.location().unwrap_err();
+        assert!(refused.to_string().contains("location cannot be read"), "{refused}");
     }
 
     #[test]

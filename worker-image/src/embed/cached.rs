@@ -11,6 +11,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
+use lexigram_api::contract::ProviderRequests;
 
 use super::{EmbedError, Embedded, Embedder, Outcomes, TokenCounter};
 use crate::store::{CacheKey, EmbeddingCache, StoreError};
@@ -128,5 +129,9 @@ impl Embedder for CachedEmbedder {
 
     fn rate_limited_until(&self) -> Option<Timestamp> {
         self.inner.rate_limited_until()
+    }
+
+    fn requests(&self) -> Option<ProviderRequests> {
+        self.inner.requests()
     }
 }

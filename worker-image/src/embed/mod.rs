@@ -13,7 +13,7 @@ use std::{
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{Embedding, EmbeddingProvider},
+    contract::{Embedding, EmbeddingProvider, ProviderRequests},
     failure::FailureCategory,
 };
 use thiserror::Error;
@@ -25,13 +25,14 @@ pub(crate) use openai::share;
 pub use openai::{OpenAI, Patience, ProviderError, SERVER};
 pub use tokens::TokenCounter;
 
-use crate::failure::Classified;
+use crate::{failure::Classified, report::Tracker};
 
-/// Opens the provider that a work spec asks for; `models` is the folder with one folder a local model.
+/// Opens the provider that a work spec asks for; `models` is the folder with one folder a local model. A provider that
+/// tells to slow down at once is waited for, which shows in the `tracker`.
 ///
 /// # Errors
 /// If the provider cannot be used as it is set up.
-pub async fn open(embedding: &Embedding, models: &Path) -> Result<Arc<dyn Embedder>, EmbedError> {
+pub async fn open(embedding: &Embedding, models: &Path, tracker: &Tracker) -> Result<Arc<dyn Embedder>, EmbedError> {
     match &embedding.provider {
         EmbeddingProvider::Local { model, directory } => {
             let folder = directory.as_ref().map_or_else(|| models.join(model), PathBuf::from);
@@ -40,7 +41,7 @@ pub async fn open(embedding: &Embedding, models: &Path) -> Result<Arc<dyn Embedd
             Ok(Arc::new(loading.await.unwrap_or_else(|error| Err(EmbedError::Computation(error.to_string())))?))
         }
         EmbeddingProvider::OpenAI { settings, .. } => {
-            Ok(Arc::new(OpenAI::open(embedding, settings, Patience::default()).await?))
+            Ok(Arc::new(OpenAI::open(embedding, settings, Patience::default(), tracker).await?))
         }
     }
 }
@@ -80,6 +81,23 @@ pub trait Embedder: Send + Sync {
     fn rate_limited_until(&self) -> Option<Timestamp> {
         None
     }
+    /// How the server has been asked so far; nothing for a model of its own.
+    fn requests(&self) -> Option<ProviderRequests> {
+        None
+    }
+    /// Both of these.
+    fn asked(&self) -> Asked {
+        Asked { rate_limited_until: self.rate_limited_until(), requests: self.requests() }
+    }
+}
+
+/// How an embedding provider has been asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// When it is asked again, while it has told to slow down.
+    pub rate_limited_until: Option<Timestamp>,
+    /// Its requests so far, if it is a server.
+    pub requests: Option<ProviderRequests>,
 }
 
 /// Why texts could not be embedded.

@@ -46,6 +46,7 @@ classification!(source: SourceError {
     SourceError::Glob { .. } = SourceError::Glob { field: text(), glob: text(), problem: text() } => Configuration, "InvalidGlob";
     SourceError::NoDirectory { .. } = SourceError::NoDirectory { path: text() } => Configuration, "SourceDirectoryNotFound";
     SourceError::Unreadable { .. } = SourceError::Unreadable { path: text(), problem: text() } => Transient, "SourceUnreadable";
+    SourceError::Scratch { .. } = SourceError::Scratch { directory: text(), problem: text() } => ResourceExhausted, "ScratchFailed";
     SourceError::Header { .. } = SourceError::Header { header: text() } => Configuration, "InvalidHeader";
     SourceError::Url { .. } = SourceError::Url { problem: text() } => Configuration, "InvalidUrl";
     SourceError::LocalAddress { configured: true, .. } = SourceError::LocalAddress {

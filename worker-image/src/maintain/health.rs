@@ -18,6 +18,7 @@ use super::{
 use crate::{
     embed,
     failure::Classified,
+    report::Tracker,
     store::{Examined, StoreError, Upkeep},
 };
 
@@ -190,7 +191,7 @@ async fn probe(embedding: &Embedding, models: &Path, settings: &HealthCheck) -> 
     let limit = Duration::from_secs(settings.max_latency_seconds.unsigned_abs().into());
     let late = || format!("no answer within maxLatencySeconds ({} s); look at the provider", limit.as_secs());
     let failed = |message: String| CheckReport { name: HealthCheckName::ProviderReady, passed: false, message };
-    let embedder = match timeout(limit, embed::open(embedding, models)).await {
+    let embedder = match timeout(limit, embed::open(embedding, models, &Tracker::new(PROBE))).await {
         Ok(Ok(embedder)) => embedder,
         Ok(Err(error)) => return (failed(error.to_string()), None),
         Err(_) => return (failed(late()), None),

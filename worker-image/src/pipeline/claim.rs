@@ -28,14 +28,8 @@ impl Run<'_> {
                     _ => break,
                 }
             }
-            let ticket = Ticket {
-                item,
-                bytes: 0,
-                revision: String::new(),
-                about: About::default(),
-                memory: None,
-                _place: place,
-            };
+            let ticket =
+                Ticket { item, bytes: 0, revision: String::new(), about: About::default(), room: None, _place: place };
             if next.send(Document { ticket, content: () }).await.is_err() {
                 break;
             }

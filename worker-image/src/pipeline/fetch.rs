@@ -1,7 +1,7 @@
 //! Second stage: reads a document's content, and settles it there if nothing has changed. Reads the source.
 
-use lexigram_api::{contract::StageName, failure::Stage};
-use tokio::{sync::mpsc::Receiver, task::spawn_blocking};
+use lexigram_api::contract::StageName;
+use tokio::sync::mpsc::Receiver;
 
 use super::{
     in_hand::{Document, Settled},
@@ -26,19 +26,13 @@ impl Run<'_> {
                 Ok(fetched) => fetched,
                 Err(error) => return Err(document.settle(Settled::Failed(Failure::of_source(&error)))),
             };
-        document.ticket.memory = self.in_hand.memory(fetched.content.len()).await;
-        document.ticket.bytes = i64::try_from(fetched.content.len()).unwrap_or(i64::MAX);
-        let pipeline = self.pipeline.clone();
-        let hashing = spawn_blocking(move || (revision(&fetched.content, &pipeline), fetched));
-        match self.tracker.busy(StageName::Fetch, hashing).await {
-            Ok((revision, _)) if document.ticket.item.revision.as_ref() == Some(&revision) => {
-                Err(document.settle(Settled::Unchanged))
-            }
-            Ok((revision, fetched)) => {
-                document.ticket.revision = revision;
-                Ok(document.with(fetched))
-            }
-            Err(error) => Err(document.settle(Settled::Failed(Failure::broken(Stage::Source, &error)))),
+        let revision = revision(fetched.content.hash(), &self.pipeline);
+        document.ticket.bytes = i64::try_from(fetched.content.size()).unwrap_or(i64::MAX);
+        if document.ticket.item.revision.as_ref() == Some(&revision) {
+            return Err(document.settle(Settled::Unchanged));
         }
+        document.ticket.room = self.in_hand.scratch(fetched.content.size()).await;
+        document.ticket.revision = revision;
+        Ok(document.with(fetched))
     }
 }

@@ -1,4 +1,4 @@
-//! How much the pipeline has in hand at once: a number of documents, and a number of bytes. No I/O.
+//! How much the pipeline has in hand at once: a number of documents, and of bytes, on disk and in memory. No I/O.
 
 use std::sync::Arc;
 
@@ -10,21 +10,27 @@ use crate::{
     store::{DocumentWrite, WorkItem},
 };
 
-/// Content and text that wait between two stages, in KiB.
+/// Contents that wait for a parser, in KiB: on disk, but for the small ones. As much again may be on its way as is fetched
+/// at once, and all of that has to fit into the scratch volume of a pod.
+const SCRATCH_KIB: u32 = 512 * 1024;
+/// Texts that wait between two stages, in KiB.
 const MEMORY_KIB: u32 = 64 * 1024;
 
 /// Bounds of what is between `claim` and `write`.
 #[derive(Debug)]
 pub(super) struct InHand {
     documents: Arc<Semaphore>,
+    scratch: Arc<Semaphore>,
     memory: Arc<Semaphore>,
 }
 
 impl Default for InHand {
     fn default() -> Self {
+        let kibibytes = |number| Arc::new(Semaphore::new(usize::try_from(number).unwrap_or(usize::MAX)));
         Self {
             documents: Arc::new(Semaphore::new(Self::MOST_DOCUMENTS)),
-            memory: Arc::new(Semaphore::new(usize::try_from(MEMORY_KIB).unwrap_or(usize::MAX))),
+            scratch: kibibytes(SCRATCH_KIB),
+            memory: kibibytes(MEMORY_KIB),
         }
     }
 }
@@ -44,11 +50,20 @@ impl InHand {
         Arc::clone(&self.documents).acquire_many_owned(rest).await.ok()
     }
 
-    /// Waits for room for `bytes`. What is larger than all the room there is gets all of it.
-    pub(super) async fn memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let kibibytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(MEMORY_KIB);
-        Arc::clone(&self.memory).acquire_many_owned(kibibytes).await.ok()
+    /// Waits for room for a content of `bytes`. What is larger than all the room there is gets all of it.
+    pub(super) async fn scratch(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        room(&self.scratch, SCRATCH_KIB, bytes).await
     }
+
+    /// Waits for room for a text of `bytes`. What is larger than all the room there is gets all of it.
+    pub(super) async fn memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        room(&self.memory, MEMORY_KIB, u64::try_from(bytes).unwrap_or(u64::MAX)).await
+    }
+}
+
+async fn room(of: &Arc<Semaphore>, most: u32, bytes: u64) -> Option<OwnedSemaphorePermit> {
+    let kibibytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(most);
+    Arc::clone(of).acquire_many_owned(kibibytes).await.ok()
 }
 
 /// A document on its way, with what a stage has made of it.
@@ -80,7 +95,8 @@ pub(super) struct Ticket {
     pub(super) revision: String,
     /// What the parser says of it; nothing before it is parsed.
     pub(super) about: About,
-    pub(super) memory: Option<OwnedSemaphorePermit>,
+    /// What its content takes on disk, or its text in memory.
+    pub(super) room: Option<OwnedSemaphorePermit>,
     pub(super) _place: OwnedSemaphorePermit,
 }
 

@@ -19,14 +19,13 @@ impl Run<'_> {
         let Document { mut ticket, content: Fetched { content, media_type } } = document;
         let parsing = self.parsers.parse(&ticket.item.name, media_type.as_deref(), &content);
         let parsed = self.tracker.busy(StageName::Parse, parsing).await;
-        // The text takes the place of the content. Given back before it is asked for: nobody holds room while waiting
-        // for more, so nobody waits for ever.
+        // the text takes the place of the content: nobody holds room while waiting for more, so nobody waits for ever
         drop(content);
-        ticket.memory = None;
+        ticket.room = None;
         match parsed {
             Ok(mut parsed) => {
                 ticket.about = std::mem::take(&mut parsed.about);
-                ticket.memory = self.in_hand.memory(parsed.text.len()).await;
+                ticket.room = self.in_hand.memory(parsed.text.len()).await;
                 Ok(Document { ticket, content: parsed })
             }
             Err(error) => Err(Document { ticket, content: Settled::Failed(Failure::new(Stage::Parse, &error)) }),

@@ -17,10 +17,10 @@ pub fn pipeline_fingerprint(chunking: &Chunking, model: &str) -> String {
     hexadecimal(&Sha256::digest(parts)[..16])
 }
 
-/// The revision of a document: hash of its content, and the pipeline's fingerprint.
+/// The revision of a document: SHA-256 of its content, and the pipeline's fingerprint.
 #[must_use]
-pub fn revision(content: &[u8], pipeline: &str) -> String {
-    format!("{}.{pipeline}", hexadecimal(&Sha256::digest(content)))
+pub fn revision(content: &[u8; 32], pipeline: &str) -> String {
+    format!("{}.{pipeline}", hexadecimal(content))
 }
 
 /// The id of a chunk: the same place in the same revision of the same document gives the same id.
@@ -43,12 +43,13 @@ mod tests {
     fn a_revision_changes_with_content_settings_and_model() {
         let chunking = Chunking::default();
         let pipeline = pipeline_fingerprint(&chunking, "model-a");
-        let base = revision(b"text", &pipeline);
-        assert_eq!(base, revision(b"text", &pipeline_fingerprint(&chunking, "model-a")));
-        assert_ne!(base, revision(b"texts", &pipeline));
-        assert_ne!(base, revision(b"text", &pipeline_fingerprint(&chunking, "model-b")));
+        let (content, other) = (&[7; 32], &[8; 32]);
+        let base = revision(content, &pipeline);
+        assert_eq!(base, revision(content, &pipeline_fingerprint(&chunking, "model-a")));
+        assert_ne!(base, revision(other, &pipeline));
+        assert_ne!(base, revision(content, &pipeline_fingerprint(&chunking, "model-b")));
         let smaller = Chunking { max_tokens: 128, ..chunking };
-        assert_ne!(base, revision(b"text", &pipeline_fingerprint(&smaller, "model-a")));
+        assert_ne!(base, revision(content, &pipeline_fingerprint(&smaller, "model-a")));
     }
 
     #[test]

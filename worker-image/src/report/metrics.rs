@@ -1,6 +1,6 @@
 //! Progress in Prometheus' words. No I/O.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use prometheus_client::{
     collector::Collector,
@@ -41,6 +41,21 @@ impl Collector for RunCollector {
             let counter = ConstCounter::new(unsigned(count));
             counter.encode(encoder.encode_descriptor(name, help, unit, MetricType::Counter)?)?;
         }
+        if let Some(provider) = &progress.provider {
+            let help = "Requests to the embedding server by outcome";
+            let mut requests = encoder.encode_descriptor("provider_requests", help, None, MetricType::Counter)?;
+            for (outcome, count) in
+                [("answered", provider.answered), ("rate_limited", provider.rate_limited), ("failed", provider.failed)]
+            {
+                let labels = [("outcome", outcome)];
+                ConstCounter::new(unsigned(count)).encode(requests.encode_family(&labels)?)?;
+            }
+            let help = "Time from sending requests to the ends of their answers";
+            let unit = Some(&Unit::Seconds);
+            let seconds = Duration::from_millis(unsigned(provider.milliseconds)).as_secs_f64();
+            let duration = encoder.encode_descriptor("provider_request", help, unit, MetricType::Counter)?;
+            ConstCounter::new(seconds).encode(duration)?;
+        }
         let help = "Time in which a stage of the pipeline was at work on one item at least";
         let unit = Some(&Unit::Seconds);
         let mut stages = encoder.encode_descriptor("stage_busy", help, unit, MetricType::Counter)?;
@@ -72,9 +87,44 @@ pub(super) fn text(registry: &Registry) -> Result<String, fmt::Error> {
 
 #[cfg(test)]
 mod tests {
-    use lexigram_api::contract::{Counts, ItemCounts, StageName};
+    use futures::future::BoxFuture;
+    use lexigram_api::contract::{Counts, ItemCounts, ProviderRequests, StageName};
 
     use super::*;
+    use crate::embed::{Embedder, Outcomes, TokenCounter};
+
+    /// A mock of a provider that has been asked, and cannot be asked again.
+    struct AskedMock;
+
+    impl Embedder for AskedMock {
+        fn embed(&self, _texts: Vec<String>) -> BoxFuture<'_, Outcomes> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+
+        fn batch_texts(&self) -> usize {
+            1
+        }
+
+        fn dimension(&self) -> usize {
+            1
+        }
+
+        fn max_tokens(&self) -> usize {
+            1
+        }
+
+        fn tokens(&self) -> Arc<dyn TokenCounter> {
+            unimplemented!("no text is counted")
+        }
+
+        fn fingerprint(&self) -> &str {
+            "asked"
+        }
+
+        fn requests(&self) -> Option<ProviderRequests> {
+            Some(ProviderRequests { answered: 4, rate_limited: 1, failed: 0, milliseconds: 2500 })
+        }
+    }
 
     #[tokio::test]
     async fn stages_that_were_at_work_are_told() {
@@ -83,6 +133,21 @@ mod tests {
         let text = text(&registry(tracker)).unwrap();
         assert!(text.contains("lexigram_worker_stage_busy_seconds_total{stage=\"parse\"} "), "{text}");
         assert!(!text.contains("stage=\"embed\""), "{text}");
+    }
+
+    #[tokio::test]
+    async fn requests_to_a_server_are_told_and_a_model_of_its_own_has_none() {
+        let tracker = Arc::new(Tracker::new("handbook-r1"));
+        assert!(!text(&registry(Arc::clone(&tracker))).unwrap().contains("provider"));
+        tracker.watch(|| AskedMock.asked(), async {}).await;
+        let text = text(&registry(tracker)).unwrap();
+        for line in [
+            "lexigram_worker_provider_requests_total{outcome=\"answered\"} 4",
+            "lexigram_worker_provider_requests_total{outcome=\"rate_limited\"} 1",
+            "lexigram_worker_provider_request_seconds_total 2.5",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
     }
 
     #[test]

@@ -9,12 +9,16 @@ use std::{
 
 use jiff::Timestamp;
 use lexigram_api::{
-    contract::{CONTRACT_VERSION, Counts, ItemFailure, OpenCircuit, Phase, Progress, RECENT_FAILURES, StageName},
+    contract::{
+        CONTRACT_VERSION, Counts, ItemFailure, OpenCircuit, Phase, Progress, ProviderRequests, RECENT_FAILURES,
+        StageName,
+    },
     failure::FailureAction,
 };
+use tracing::Instrument;
 
 use super::busy::Busyness;
-use crate::{embed::Embedder, store::RunSummary};
+use crate::{embed::Asked, store::RunSummary};
 
 /// How often a worker that waits for vectors says so.
 const BEAT_INTERVAL: Duration = Duration::from_secs(1);
@@ -44,6 +48,7 @@ struct State {
     counts: Counts,
     rate_limited_until: Option<Timestamp>,
     circuit: Option<OpenCircuit>,
+    provider: Option<ProviderRequests>,
     /// Oldest first, each item once.
     recent_failures: VecDeque<ItemFailure>,
 }
@@ -59,6 +64,7 @@ impl Tracker {
             counts: Counts::default(),
             rate_limited_until: None,
             circuit: None,
+            provider: None,
             recent_failures: VecDeque::new(),
         };
         Self { run: run.to_owned(), started, state: Mutex::new(state), busyness: Mutex::default() }
@@ -103,9 +109,11 @@ impl Tracker {
         }
     }
 
-    /// The embedding provider has told the worker to slow down, or takes requests again.
-    fn rate_limited(&self, until: Option<Timestamp>) {
-        self.state().rate_limited_until = until;
+    /// How the embedding provider has been asked so far.
+    fn asked(&self, asked: Asked) {
+        let mut state = self.state();
+        state.rate_limited_until = asked.rate_limited_until;
+        state.provider = asked.requests;
     }
 
     /// A circuit has opened, or closed again.
@@ -122,16 +130,17 @@ impl Tracker {
         }
     }
 
-    /// Waits for an embedding provider, and tells meanwhile that the worker lives, and when the provider is asked again.
-    pub async fn watch<T>(&self, embedder: &dyn Embedder, embedding: impl Future<Output = T>) -> T {
+    /// Waits for an embedding provider, and tells meanwhile that the worker lives, and when the provider is asked again,
+    /// while it has told to slow down.
+    pub async fn watch<T>(&self, asked: impl Fn() -> Asked, embedding: impl Future<Output = T>) -> T {
         let mut embedding = pin!(embedding);
         loop {
             match tokio::time::timeout(BEAT_INTERVAL, &mut embedding).await {
                 Ok(outcome) => {
-                    self.rate_limited(None);
+                    self.asked(Asked { rate_limited_until: None, ..asked() });
                     return outcome;
                 }
-                Err(_) => self.rate_limited(embedder.rate_limited_until()),
+                Err(_) => self.asked(asked()),
             }
         }
     }
@@ -140,7 +149,7 @@ impl Tracker {
     pub async fn busy<T>(&self, stage: StageName, work: impl Future<Output = T>) -> T {
         self.busyness().enter(stage, Instant::now());
         let _at_work = AtWork(self, stage);
-        work.await
+        work.instrument(tracing::debug_span!("stage", otel.name = stage.as_str())).await
     }
 
     /// The time that each stage has been at work.
@@ -162,6 +171,7 @@ impl Tracker {
             rate_limited_until: state.rate_limited_until,
             circuit: state.circuit.clone(),
             stages: self.busyness().shares(Instant::now()),
+            provider: state.provider.clone(),
             recent_failures: state.recent_failures.iter().rev().cloned().collect(),
         }
     }

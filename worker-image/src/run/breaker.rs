@@ -57,7 +57,7 @@ impl Breaker {
                 self.probe(tracker).await?;
                 continue;
             }
-            let embedding = tracker.watch(&*self.embedder, self.embedder.embed(texts.clone()));
+            let embedding = tracker.watch(|| self.embedder.asked(), self.embedder.embed(texts.clone()));
             let outcomes = tracker.busy(StageName::Embed, embedding).await;
             let evidence = evidence(&outcomes)?;
             self.circuit().attempted(Timestamp::now(), false, &evidence);
@@ -83,7 +83,8 @@ impl Breaker {
         // bounded, should somebody turn the clock
         let wait = time.duration_since(now).min(self.settings.longest_wait);
         tracker.wait(Duration::try_from(wait).unwrap_or_default()).await;
-        let outcomes = tracker.watch(&*self.provider, self.provider.embed(vec![PROBE.to_owned()])).await;
+        let probe = self.provider.embed(vec![PROBE.to_owned()]);
+        let outcomes = tracker.watch(|| self.provider.asked(), probe).await;
         let evidence = evidence(&outcomes)?;
         self.circuit().attempted(Timestamp::now(), true, &evidence);
         if self.turn() == Turn::Go {

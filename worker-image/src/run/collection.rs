@@ -55,7 +55,7 @@ async fn carry_over(store: &dyn Rebuild, embedder: &dyn Embedder, tracker: &Trac
             continue;
         }
         let texts = left.iter().map(|chunk| chunk.text.clone()).collect();
-        let outcomes = tracker.watch(embedder, embedder.embed(texts)).await?;
+        let outcomes = tracker.watch(|| embedder.asked(), embedder.embed(texts)).await?;
         let embedded = left.into_iter().zip(outcomes).map(|(chunk, outcome)| match outcome {
             Ok(embedded) => Ok((chunk, embedded.vector)),
             Err(error) => Err(RunFailure::NotCarriedOver { chunk: chunk.id, error: Box::new(error) }),

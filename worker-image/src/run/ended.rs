@@ -1,10 +1,7 @@
 //! How a run ends: report and exit code. No I/O.
 
 use jiff::Timestamp;
-use lexigram_api::{
-    contract::{CONTRACT_VERSION, ExitCode, Report, RunError},
-    failure::FailureCategory,
-};
+use lexigram_api::contract::{CONTRACT_VERSION, ExitCode, Report, RunError};
 
 use super::RunFailure;
 use crate::{failure::Classified, store::RunSummary};
@@ -31,16 +28,7 @@ impl Ended {
         let exit = match error {
             None => ExitCode::Finished,
             Some(RunFailure::Interrupted) => ExitCode::Interrupted,
-            Some(error) => match error.category() {
-                FailureCategory::Authentication => ExitCode::Authentication,
-                FailureCategory::Configuration => ExitCode::Configuration,
-                FailureCategory::Transient
-                | FailureCategory::RateLimited
-                | FailureCategory::Timeout
-                | FailureCategory::ResourceExhausted
-                | FailureCategory::InvalidInput
-                | FailureCategory::Unknown => ExitCode::Retryable,
-            },
+            Some(error) => ExitCode::of_failure(error.category()),
         };
         // a run that was told to stop has not failed
         let error = error.filter(|error| !matches!(error, RunFailure::Interrupted)).map(|error| RunError {
@@ -58,6 +46,7 @@ impl Ended {
             circuit: None,
             next_retry_time: summary.next_retry,
             stages: Vec::new(),
+            provider: None,
             maintenance: Vec::new(),
             recent_failures: summary.recent_failures.clone(),
         };

@@ -13,7 +13,7 @@ pub(crate) async fn count_interrupted(store: &dyn Store, run: &RunKey, judge: &J
         tracing::warn!(item = item.name, attempts = attempt.attempts, "{}", attempt.message);
         match attempt.verdict.action {
             FailureAction::Retry => store.suspect(attempt).await?,
-            FailureAction::Archive | FailureAction::Notify => store.fail(attempt).await?,
+            FailureAction::Archive | FailureAction::Notify => store.give_up(run, attempt).await?,
         }
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Files below a directory: a mounted ConfigMap or claim, or a folder of the user's. Reads files.
+//! Files below a directory: a mounted ConfigMap or claim, or a folder of the user's. Reads files; what may change while it
+//! is worked on is copied first.
 //!
 //! Names are paths below the directory with `/` between their parts; bytes that are not UTF-8, and `%`, are escaped as
 //! `%XX`, so that every file has a name of its own. A link is followed only as long as it stays inside the directory.
@@ -6,7 +7,7 @@
 use std::{
     ffi::OsStr,
     fs::Metadata,
-    io::ErrorKind,
+    io::{ErrorKind, Read},
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
         fs::MetadataExt,
@@ -20,12 +21,16 @@ use futures::{
     stream::{self, BoxStream},
 };
 use rustix::io::Errno;
-use tokio::{io::AsyncReadExt, sync::mpsc, task::spawn_blocking};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, spawn_blocking},
+};
 use walkdir::WalkDir;
 
 use super::{
     Fetched, Listed, Source, SourceError,
     names::{NameFilter, escaped, unescaped},
+    take_in,
 };
 
 /// Listed documents that wait for the ledger at the most.
@@ -84,17 +89,19 @@ impl Source for Directory {
             if !metadata.is_file() {
                 return Err(gone("it is no file any more"));
             }
-            let size = metadata.len();
-            if size > limit {
+            if metadata.len() > limit {
                 return Err(SourceError::TooLarge { limit });
             }
-            let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
             // the file may grow while it is read
-            file.take(limit + 1).read_to_end(&mut content).await.map_err(|error| unreadable(&path, &error))?;
-            if u64::try_from(content.len()).unwrap_or(u64::MAX) > limit {
-                return Err(SourceError::TooLarge { limit });
+            let mut file = file.into_std().await.take(limit + 1);
+            let reading = spawn_blocking(move || take_in(&mut file, |error| unreadable(&path, &error)));
+            let broken =
+                |error: JoinError| SourceError::Unreadable { path: name.to_owned(), problem: error.to_string() };
+            let content = reading.await.map_err(broken)??;
+            match content.size() > limit {
+                true => Err(SourceError::TooLarge { limit }),
+                false => Ok(Fetched { content, media_type: None }),
             }
-            Ok(Fetched { content, media_type: None })
         }
         .boxed()
     }
@@ -209,7 +216,7 @@ mod tests {
         );
         for name in names {
             let content = source.fetch(&name, 100).await.unwrap().content;
-            assert_eq!(content, path_of(&name).as_os_str().as_bytes(), "{name}");
+            assert_eq!(content.in_memory().unwrap(), path_of(&name).as_os_str().as_bytes(), "{name}");
         }
     }
 
@@ -228,7 +235,7 @@ mod tests {
         symlink("circle.txt", folder.path().join("circle.txt")).unwrap();
         let source = source(folder.path());
         assert_eq!(names(&source).await, ["a.md"]);
-        assert_eq!(source.fetch("a.md", 100).await.unwrap().content, b"# A");
+        assert_eq!(source.fetch("a.md", 100).await.unwrap().content.in_memory().unwrap(), b"# A");
         assert!(matches!(source.fetch("escape.txt", 100).await, Err(SourceError::Gone { .. })));
         let absolute = outside.path().join("secret");
         for name in ["../secret", "escape/secret", absolute.to_str().unwrap()] {

@@ -1,6 +1,6 @@
 //! What can go wrong with a source. No I/O.
 
-use std::{net::IpAddr, time::Duration};
+use std::{env, io, net::IpAddr, time::Duration};
 
 use lexigram_api::failure::FailureCategory;
 use thiserror::Error;
@@ -34,6 +34,14 @@ pub enum SourceError {
         /// What the system says.
         problem: String,
     },
+    /// A temporary file could not be written.
+    #[error("a temporary file cannot be written below {directory}: {problem}")]
+    Scratch {
+        /// Where temporary files go.
+        directory: String,
+        /// What the system says.
+        problem: String,
+    },
     /// A request header that HTTP does not allow.
     #[error(
         "the Secret of spec.source.http.headersSecretRef holds '{header}', which is no valid header or has no valid value"
@@ -51,9 +59,7 @@ pub enum SourceError {
         problem: String,
     },
     /// An address of the worker's own machine or link.
-    #[error(
-        "'{host}' has the local address {address}, from which nothing is fetched; set {field}.allowLocalAddresses to true if that is meant"
-    )]
+    #[error("{address} is a local address: set {field}.allowLocalAddresses to true if '{host}' is meant")]
     LocalAddress {
         /// Host of the URL; the rest of it may hold a token.
         host: String,
@@ -151,6 +157,13 @@ pub enum SourceError {
     Connection(String),
 }
 
+impl SourceError {
+    /// The failure to write a temporary file.
+    pub(super) fn scratch(error: io::Error) -> Self {
+        Self::Scratch { directory: env::temp_dir().display().to_string(), problem: error.to_string() }
+    }
+}
+
 impl Classified for SourceError {
     fn category(&self) -> FailureCategory {
         match self {
@@ -171,6 +184,7 @@ impl Classified for SourceError {
             Self::Refused { .. } | Self::Identity { .. } => FailureCategory::Authentication,
             Self::SlowDown { .. } => FailureCategory::RateLimited,
             Self::Timeout { .. } => FailureCategory::Timeout,
+            Self::Scratch { .. } => FailureCategory::ResourceExhausted,
         }
     }
 
@@ -179,6 +193,7 @@ impl Classified for SourceError {
             Self::Glob { .. } => "InvalidGlob",
             Self::NoDirectory { .. } => "SourceDirectoryNotFound",
             Self::Unreadable { .. } => "SourceUnreadable",
+            Self::Scratch { .. } => "ScratchFailed",
             Self::Header { .. } => "InvalidHeader",
             Self::Url { .. } => "InvalidUrl",
             Self::LocalAddress { .. } => "LocalAddress",

@@ -37,7 +37,7 @@ impl Source for Inline {
             if u64::try_from(content.len()).unwrap_or(u64::MAX) > limit {
                 return Err(SourceError::TooLarge { limit });
             }
-            Ok(Fetched { content, media_type: None })
+            Ok(Fetched { content: content.into(), media_type: None })
         }
         .boxed()
     }

@@ -1,4 +1,5 @@
-//! Where documents come from: the trait that sources share, and the choice between them. No I/O here.
+//! Where documents come from: the trait that sources share, and the choice between them. No I/O of its own but temporary
+//! files, into which larger documents go part by part.
 
 mod directory;
 mod egress;
@@ -10,6 +11,8 @@ mod patience;
 mod s3;
 mod secret;
 mod web;
+
+use std::io::{self, ErrorKind, Read, Write};
 
 use futures::{
     Stream,
@@ -23,12 +26,16 @@ pub use error::SourceError;
 
 pub(crate) use web::Download;
 
+use crate::content::{Content, ContentWriter};
 use directory::Directory;
 use git::Git;
 use inline::Inline;
 use names::NameFilter;
 use s3::Bucket;
 use web::Web;
+
+/// Bytes that are taken in at once.
+const PART: usize = 64 * 1024;
 
 /// A document that a source says it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +47,10 @@ pub struct Listed {
 }
 
 /// The content of a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Fetched {
     /// The bytes, as many as the limit allows.
-    pub content: Vec<u8>,
+    pub content: Content,
     /// What the source says of their type, for instance `text/html`.
     pub media_type: Option<String>,
 }
@@ -76,6 +83,19 @@ pub fn open(task: &IngestTask) -> Result<Box<dyn Source>, SourceError> {
         }
         SourceLocation::Inline { documents } => Box::new(Inline::new(documents.clone(), filter)),
     })
+}
+
+/// Takes in what a reader gives. An error of the reader's becomes what `unreadable` makes of it.
+fn take_in(reader: &mut dyn Read, unreadable: impl Fn(io::Error) -> SourceError) -> Result<Content, SourceError> {
+    let (mut writer, mut part) = (ContentWriter::new(), vec![0; PART]);
+    loop {
+        match reader.read(&mut part) {
+            Ok(0) => return Ok(writer.finish()),
+            Ok(read) => writer.write_all(part.get(..read).unwrap_or_default()).map_err(SourceError::scratch)?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(error)),
+        }
+    }
 }
 
 /// What a channel brings, until nobody sends any more.

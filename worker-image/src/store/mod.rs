@@ -173,6 +173,9 @@ pub trait Store: DeadLetterStore {
     fn interrupted<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Vec<WorkItem>>;
     /// Notes that a worker died with this document in hand. It waits for its next attempt within its run.
     fn suspect(&self, attempt: FailedAttempt) -> StoreFuture<'_, ()>;
+    /// Notes that a worker died with this document in hand for the last time. It has failed in `run`, whichever run had it:
+    /// the listing of a new one does not take it anew.
+    fn give_up<'a>(&'a self, run: &'a RunKey, attempt: FailedAttempt) -> StoreFuture<'a, ()>;
     /// Marks a document of the run that waits as in flight: those that never failed first, then the one that failed
     /// longest ago; suspects come last. None when no document waits.
     fn claim<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Option<WorkItem>>;

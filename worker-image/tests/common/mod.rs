@@ -9,6 +9,7 @@ pub mod chaos;
 pub mod fake;
 pub mod git;
 pub mod job;
+pub mod pod;
 pub mod postgres;
 pub mod proxy;
 pub mod s3;
@@ -168,6 +169,13 @@ pub fn contents(store: &Path) -> BTreeMap<(String, String), Vec<String>> {
     assert_eq!(contents.len(), total, "a chunk is there twice");
     assert_eq!(count(store, "SELECT count(*) FROM vectors"), i64::try_from(total).unwrap(), "vectors without a chunk");
     contents
+}
+
+/// A figure of a process's memory in KiB, for instance `VmHWM`; 0 once it has ended.
+pub fn memory_kib(process: u32, figure: &str) -> usize {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+    line.map_or(0, |line| line.trim().trim_end_matches(" kB").parse().unwrap())
 }
 
 /// How often a condition is looked at.

@@ -64,7 +64,7 @@ impl Source for FakeSource {
     fn fetch<'a>(&'a self, name: &'a str, _limit: u64) -> BoxFuture<'a, Result<Fetched, SourceError>> {
         self.fetched.lock().unwrap().push(name.to_owned());
         let fetched = match self.documents.lock().unwrap().get(name) {
-            Some(Answer::Text(text)) => Ok(Fetched { content: text.as_bytes().to_vec(), media_type: None }),
+            Some(Answer::Text(text)) => Ok(Fetched { content: text.as_bytes().to_vec().into(), media_type: None }),
             Some(Answer::Unavailable) => Err(SourceError::ServerError { status: 503 }),
             Some(Answer::Timeout) => Err(SourceError::Timeout { seconds: 30 }),
             None => Err(SourceError::Gone { detail: "HTTP 404".to_owned() }),

@@ -54,7 +54,7 @@ impl WebServer {
         self.bytes(path, text.replace("{origin}", &self.origin).into_bytes());
     }
 
-    pub fn bytes(&self, path: &str, bytes: Vec<u8>) {
+    pub fn bytes(&self, path: &str, bytes: impl Into<Bytes>) {
         let media_type = match path.rsplit('.').next() {
             Some("txt") => "text/plain",
             Some("xml") => "application/xml",

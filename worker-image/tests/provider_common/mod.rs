@@ -7,7 +7,10 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use lexigram_api::contract::{Embedding, EmbeddingProvider};
 use lexigram_fault_provider::{FaultProvider, Script};
-use lexigram_worker::embed::{EmbedError, OpenAI, Patience};
+use lexigram_worker::{
+    embed::{EmbedError, OpenAI, Patience},
+    report::Tracker,
+};
 use serde_json::{Value, json};
 
 /// Waits that no test notices.
@@ -65,5 +68,5 @@ pub async fn open(base: &(impl Base + ?Sized), settings: Value, patience: Patien
     lexigram_worker::install_tls_provider();
     let embedding = embedding(base, settings);
     let EmbeddingProvider::OpenAI { settings, .. } = &embedding.provider else { panic!("another provider") };
-    OpenAI::open(&embedding, settings, patience).await
+    OpenAI::open(&embedding, settings, patience, &Tracker::new("r1")).await
 }

@@ -102,6 +102,27 @@ async fn suspects_come_last_and_keep_their_attempts_over_runs(#[values(Kind::Sql
 
 #[rstest]
 #[tokio::test]
+async fn what_a_new_run_gives_up_as_it_begins_is_not_listed_anew(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
+    let fixture = Fixture::new(kind).await;
+    let run = fixture.list("r1", &[("a.md", "1"), ("b.md", "1")]).await;
+    let in_hand = fixture.claim(&run).await.unwrap();
+    let run = RunKey { run: "r2".to_owned(), ..run };
+    fixture.store.give_up(&run, attempt(&in_hand, FailureAction::Archive, None)).await.unwrap();
+
+    let run = fixture.list("r2", &[("a.md", "1"), ("b.md", "1")]).await;
+    assert_eq!(fixture.claim(&run).await.unwrap().name, "b.md");
+    assert_eq!(fixture.claim(&run).await, None);
+    let counts = fixture.store.summary(&run).await.unwrap().counts;
+    assert_eq!((counts.items.total, counts.items.failed, counts.failures.archived), (2, 1, 1));
+    // asked for by another full run it has all its attempts again
+    fixture.store.release(&run).await.unwrap();
+    let run = fixture.list("r3", &[("a.md", "1")]).await;
+    let again = fixture.claim(&run).await.unwrap();
+    assert_eq!((again.name.as_str(), again.attempts, again.suspect), ("a.md", 0, false));
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_retry_takes_what_is_due_and_nothing_else(#[values(Kind::Sqlite, Kind::Postgres)] kind: Kind) {
     let fixture = Fixture::new(kind).await;
     let names = ["archived.md", "done.md", "due.md", "later.md", "notified.md"];

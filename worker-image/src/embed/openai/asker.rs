@@ -12,6 +12,7 @@ use std::{
 use jiff::Timestamp;
 use lexigram_api::{
     backoff::{backoff, jittered},
+    contract::ProviderRequests,
     embedding::OpenAISettings,
 };
 use tokio::{
@@ -23,7 +24,7 @@ use super::{
     super::{EmbedError, Embedded},
     ProviderError,
     budget::Budget,
-    client::Client,
+    client::{Client, Reply},
     pack::{Item, at_least_one},
     patience::Patience,
     pause::Pause,
@@ -64,6 +65,7 @@ pub(super) struct Asker {
     started: Instant,
     budget: Mutex<Budget>,
     pause: Mutex<Pause>,
+    requests: Mutex<ProviderRequests>,
     dimension: OnceLock<usize>,
     /// Whether the provider has taken a request: until then, there is one request at a time, and no text is blamed.
     proven: AtomicBool,
@@ -84,6 +86,7 @@ impl Asker {
             started: Instant::now(),
             budget: Mutex::new(Budget::new(&settings, shards)),
             pause: Mutex::default(),
+            requests: Mutex::default(),
             dimension,
             proven: AtomicBool::new(false),
             ended: OnceLock::new(),
@@ -101,6 +104,11 @@ impl Asker {
     /// When the provider is asked again, while it has told to slow down.
     pub(super) fn paused_until(&self) -> Option<Timestamp> {
         locked(&self.pause).until(Timestamp::now())
+    }
+
+    /// How it has been asked so far.
+    pub(super) fn requests(&self) -> ProviderRequests {
+        locked(&self.requests).clone()
     }
 
     /// Numbers in a vector; asks for one where the settings do not say.
@@ -181,7 +189,9 @@ impl Asker {
         let limit = numbers.saturating_mul(NUMBER_BYTES).saturating_add(ENVELOPE_BYTES).min(ANSWER_BYTES);
 
         let _turn = self.turn(open.iter().map(|(_, item)| item.tokens).sum()).await.map_err(Fault::Final)?;
+        let sent = Instant::now();
         let reply = self.client.post(body, limit).await;
+        self.count(&reply, sent.elapsed());
         let now = Timestamp::now();
         let answer = match reply {
             Ok(reply) => {
@@ -211,6 +221,17 @@ impl Asker {
             Err(Fault::Final(error)) => Err(Fault::Final(self.end(error))),
             Err(fault) => Err(fault),
         }
+    }
+
+    /// A request has come to its end.
+    fn count(&self, reply: &Result<Reply, Fault>, lasted: Duration) {
+        let mut requests = locked(&self.requests);
+        *match reply {
+            Ok(_) => &mut requests.answered,
+            Err(Fault::SlowDown(_)) => &mut requests.rate_limited,
+            Err(_) => &mut requests.failed,
+        } += 1;
+        requests.milliseconds += i64::try_from(lasted.as_millis()).unwrap_or(0);
     }
 
     /// Waits until a request of so many tokens may be sent.

@@ -25,14 +25,18 @@ use futures::{
     stream::{self, StreamExt},
 };
 use jiff::Timestamp;
-use lexigram_api::{contract::Embedding, embedding::OpenAISettings};
+use lexigram_api::{
+    contract::{Embedding, ProviderRequests},
+    embedding::OpenAISettings,
+};
 use tokio::task::spawn_blocking;
 
 pub(crate) use budget::share;
 pub use error::ProviderError;
 pub use patience::Patience;
 
-use super::{EmbedError, Embedded, Embedder, Outcomes, TokenCounter};
+use super::{Asked, EmbedError, Embedded, Embedder, Outcomes, TokenCounter};
+use crate::report::Tracker;
 use asker::{ANSWER_BYTES, Asker, Refusal};
 use cl100k::Cl100k;
 use client::Client;
@@ -61,7 +65,8 @@ pub struct OpenAI {
 type Settled = Vec<(usize, Result<Embedded, EmbedError>)>;
 
 impl OpenAI {
-    /// Connects to the provider that a work spec asks for. Sends a request only if the dimension is not set.
+    /// Connects to the provider that a work spec asks for. Sends a request only if the dimension is not set; that it has
+    /// to wait for the answer shows in the `tracker`.
     ///
     /// # Errors
     /// If a setting, a key or a certificate cannot be used, or the provider does not tell its dimension.
@@ -69,10 +74,14 @@ impl OpenAI {
         embedding: &Embedding,
         settings: &OpenAISettings,
         patience: Patience,
+        tracker: &Tracker,
     ) -> Result<Self, EmbedError> {
         let client = Client::open(settings, Files::of(&embedding.provider))?;
         let asker = Asker::new(client, settings.clone(), embedding.shards, patience);
-        let dimension = asker.dimension().await?;
+        let dimension = {
+            let asked = || Asked { rate_limited_until: asker.paused_until(), requests: Some(asker.requests()) };
+            tracker.watch(asked, asker.dimension()).await?
+        };
         let tokens = spawn_blocking(Cl100k::load).await.map_err(broken)?;
         let limits = Limits::new(settings, dimension, ANSWER_BYTES);
         Ok(Self {
@@ -184,6 +193,10 @@ impl Embedder for OpenAI {
 
     fn rate_limited_until(&self) -> Option<Timestamp> {
         self.asker.paused_until()
+    }
+
+    fn requests(&self) -> Option<ProviderRequests> {
+        Some(self.asker.requests())
     }
 }
 

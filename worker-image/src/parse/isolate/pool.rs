@@ -24,6 +24,7 @@ use super::{
     protocol::{MAX_HEADER_BYTES, Reply, Request},
     verdict::verdict,
 };
+use crate::content::Content;
 
 /// How much of a dead parser's last words is read.
 const LAST_WORDS_BYTES: u64 = 4096;
@@ -71,7 +72,7 @@ impl ParserPool {
     ///
     /// # Errors
     /// What the parser says of the document, or how its process ended.
-    pub async fn parse(&self, name: &str, media_type: Option<&str>, content: &[u8]) -> Result<Parsed, ParseError> {
+    pub async fn parse(&self, name: &str, media_type: Option<&str>, content: &Content) -> Result<Parsed, ParseError> {
         let _place = self.places.acquire().await.map_err(|error| no_process(&error))?;
         let mut process = match self.take_idle() {
             Some(process) => process,
@@ -80,7 +81,7 @@ impl ParserPool {
         let request = Request {
             name: name.to_owned(),
             media_type: media_type.map(str::to_owned),
-            size: u64::try_from(content.len()).unwrap_or(u64::MAX),
+            size: content.size(),
             cpu_seconds: self.limits.deadline.as_secs(),
         };
         match timeout(self.limits.deadline, self.exchange(&mut process, &request, content)).await {
@@ -101,14 +102,14 @@ impl ParserPool {
         &self,
         process: &mut ParserProcess,
         request: &Request,
-        content: &[u8],
+        content: &Content,
     ) -> io::Result<Result<Parsed, ParseError>> {
         let ParserProcess { child: _, input, output, documents } = process;
         let send = async {
             let header = serde_json::to_vec(request)?;
             input.write_u32(u32::try_from(header.len()).map_err(io::Error::other)?).await?;
             input.write_all(&header).await?;
-            input.write_all(content).await?;
+            content.send(input).await?;
             input.flush().await
         };
         let receive = async {

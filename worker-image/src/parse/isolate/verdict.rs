@@ -15,9 +15,11 @@ const CAUSE_CHARS: usize = 200;
 /// Judges a process that ended before it replied. `last_words` is what it wrote to standard error.
 pub(super) fn verdict(status: ExitStatus, last_words: &str, limits: &Limits) -> ParseError {
     let signal = status.signal();
-    // Rust's allocator announces that memory ran out, and then aborts; the kernel's OOM killer kills without a word
+    // Rust's allocator announces that memory ran out, and then aborts; the kernel's OOM killer kills without a word; and a
+    // document that is too large to be taken in ends the parser with an error
     let killed_silently = signal == Some(Signal::KILL.as_raw()) && last_words.trim().is_empty();
-    if last_words.contains("memory allocation of") || killed_silently {
+    let told = ["memory allocation of", "out of memory"].iter().any(|words| last_words.contains(words));
+    if told || killed_silently {
         return ParseError::OutOfMemory { mebibytes: limits.memory_bytes / (1024 * 1024) };
     }
     if signal == Some(Signal::XCPU.as_raw()) {
@@ -63,6 +65,7 @@ mod tests {
 
     #[rstest]
     #[case::allocator(SIGABRT, "memory allocation of 4096 bytes failed", "ParserOutOfMemory", "more than 1024 MiB")]
+    #[case::too_large(exit(71), "out of memory", "ParserOutOfMemory", "more than 1024 MiB")]
     #[case::kernel(SIGKILL, "", "ParserOutOfMemory", "more than 1024 MiB")]
     #[case::processor_time(SIGXCPU, "", "ParserTimeout", "longer than 9 s")]
     #[case::segmentation_fault(SIGSEGV, "", "ParserCrashed", "signal: 11")]

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    Fetched, Listed, Source, SourceError,
+    Content, Fetched, Listed, Source, SourceError,
     names::{NameFilter, escaped, unescaped},
     patience::patiently,
     received,
@@ -109,7 +109,7 @@ impl Git {
     }
 
     /// The content of an object.
-    async fn content(&self, id: ObjectId, limit: u64) -> Result<Vec<u8>, SourceError> {
+    async fn content(&self, id: ObjectId, limit: u64) -> Result<Content, SourceError> {
         let commit = self.commit().await?;
         let mut here = commit.snapshot.files.then(|| Arc::clone(&commit.snapshot));
         if here.is_none() && self.singly.fetch_add(1, Ordering::Relaxed) >= MOST_SINGLY {
@@ -121,11 +121,8 @@ impl Git {
             here = self.whole.get_or_try_init(whole).await?.clone();
         }
         if let Some(snapshot) = here {
-            return match reading(move || snapshot.file(&id)).await? {
-                Some(content) if u64::try_from(content.len()).unwrap_or(u64::MAX) <= limit => Ok(content),
-                // larger ones were left out of the pack
-                _ => Err(SourceError::TooLarge { limit }),
-            };
+            // larger ones were left out of the pack
+            return reading(move || snapshot.file(&id, limit)).await?.ok_or(SourceError::TooLarge { limit });
         }
         let folder = temporary_folder()?;
         let pack = folder.path().join("received");
@@ -133,7 +130,7 @@ impl Git {
         // what cannot be compressed grows a little
         let most = limit.saturating_add(limit / 100).saturating_add(64 * 1024);
         match self.server.fetch(&commit.repository, &object, false, None, (&pack, most)).await? {
-            true => only_file(&pack, &id, limit),
+            true => reading(move || only_file(&pack, &id, limit)).await,
             false => Err(SourceError::TooLarge { limit }),
         }
     }
@@ -179,7 +176,8 @@ impl Source for Git {
             }
             let object = self.commit().await?.snapshot.object_at(&path)?;
             let content = self.content(object.ok_or_else(|| gone("the commit has no such file"))?, limit).await?;
-            match content.starts_with(LFS) {
+            // a pointer is small
+            match content.in_memory().is_some_and(|content| content.starts_with(LFS)) {
                 true => Err(SourceError::Rejected {
                     answer: "with a pointer: the file lies in Git LFS, which is not read".to_owned(),
                 }),
@@ -199,19 +197,12 @@ async fn reading<T: Send + 'static>(
 }
 
 fn temporary_folder() -> Result<TempDir, SourceError> {
-    let unwritable = |error: std::io::Error| SourceError::Unreadable {
-        path: std::env::temp_dir().display().to_string(),
-        problem: error.to_string(),
-    };
-    tempfile::Builder::new().prefix("lexigram-git-").tempdir().map_err(unwritable)
+    tempfile::Builder::new().prefix("lexigram-git-").tempdir().map_err(SourceError::scratch)
 }
 
 /// Bytes that may be written, a tenth left to others.
 fn room(folder: &TempDir) -> Result<u64, SourceError> {
-    let stats = statvfs(folder.path()).map_err(|error| SourceError::Unreadable {
-        path: folder.path().display().to_string(),
-        problem: error.to_string(),
-    })?;
+    let stats = statvfs(folder.path()).map_err(|error| SourceError::scratch(error.into()))?;
     let free = stats.f_bavail.saturating_mul(stats.f_frsize);
     Ok(free - free / 10)
 }

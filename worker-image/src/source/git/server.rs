@@ -64,7 +64,7 @@ impl Server {
             match redirection(&target, response.status(), response.headers()) {
                 Some(next) => target = next,
                 None => {
-                    let message = read(checked(response)?, TALK_BYTES).await?.content;
+                    let message = read(checked(response)?, TALK_BYTES).await?;
                     let capabilities = capabilities(&message)?;
                     let path = target.path().strip_suffix(suffix).unwrap_or(target.path()).to_owned();
                     target.set_path(&path);
@@ -82,7 +82,7 @@ impl Server {
             return Ok(name.to_ascii_lowercase());
         }
         let response = self.ask(repository, ask_for_refs(name)).await?;
-        let answer = read(response, TALK_BYTES).await?.content;
+        let answer = read(response, TALK_BYTES).await?;
         object_of(name, &answer)?.ok_or_else(|| setting("ref", format!("the repository has no branch or tag '{name}'")))
     }
 
@@ -95,13 +95,9 @@ impl Server {
         filter: Option<&str>,
         (file, limit): (&Path, u64),
     ) -> Result<bool, SourceError> {
-        let unwritable = |error: std::io::Error| SourceError::Unreadable {
-            path: file.display().to_string(),
-            problem: error.to_string(),
-        };
         let response = self.ask(repository, ask_for_objects(object, shallow, filter)).await?;
         let (mut reader, mut written) = (PackReader::default(), 0);
-        let mut output = File::create(file).map_err(unwritable)?;
+        let mut output = File::create(file).map_err(SourceError::scratch)?;
         let mut body = response.bytes_stream();
         while let Some(part) = body.next().await {
             let pack = reader.take(&part.map_err(|error| broken(&error))?)?;
@@ -110,7 +106,7 @@ impl Server {
                 return Ok(false);
             }
             // short writes into the page cache, between two parts from the network
-            output.write_all(&pack).map_err(unwritable)?;
+            output.write_all(&pack).map_err(SourceError::scratch)?;
         }
         match reader.ended() {
             true => Ok(true),

@@ -1,8 +1,9 @@
 //! The objects of one commit, in a pack on disk. Reads and writes files below a temporary folder.
 
 use std::{
+    fmt::Display,
     fs::File,
-    io::{BufReader, Read},
+    io::{self, BufReader, Read},
     path::Path,
     sync::atomic::AtomicBool,
 };
@@ -14,7 +15,7 @@ use gix_pack::{Bundle, bundle::write::Options};
 use tempfile::TempDir;
 
 use super::server::setting;
-use crate::source::SourceError;
+use crate::source::{Content, SourceError, take_in};
 
 /// Most bytes of one object that is unpacked as a whole: trees, and files of a whole pack.
 const MOST_OBJECT_BYTES: usize = 1024 * 1024 * 1024;
@@ -41,7 +42,7 @@ pub(super) struct Entry {
 impl Snapshot {
     /// Takes a pack apart, which lies in `folder` under that name, and checks every object in it.
     pub(super) fn open(folder: TempDir, pack: &str, commit: &str, files: bool) -> Result<Self, SourceError> {
-        let damaged = |error: &dyn std::fmt::Display| SourceError::Connection(format!("the pack is damaged: {error}"));
+        let damaged = |error: &dyn Display| SourceError::Connection(format!("the pack is damaged: {error}"));
         let path = folder.path().join(pack);
         let mut input = BufReader::new(File::open(&path).map_err(|error| damaged(&error))?);
         let options =
@@ -82,9 +83,14 @@ impl Snapshot {
         Ok(kind.map(|kind| (kind, data)))
     }
 
-    /// The content of a file, if it is here.
-    pub(super) fn file(&self, id: &ObjectId) -> Result<Option<Vec<u8>>, SourceError> {
-        Ok(self.object(id)?.map(|(_, data)| data))
+    /// The content of a file, if it is here and has no more than `limit` bytes. It is in memory as a whole for a moment,
+    /// since a pack may hold it as a change to another one.
+    pub(super) fn file(&self, id: &ObjectId, limit: u64) -> Result<Option<Content>, SourceError> {
+        let Some((_, data)) = self.object(id)? else { return Ok(None) };
+        match u64::try_from(data.len()).unwrap_or(u64::MAX) > limit {
+            true => Ok(None),
+            false => take_in(&mut data.as_slice(), SourceError::scratch).map(Some),
+        }
     }
 
     /// Entries of a folder, in git's order: name, kind, object.
@@ -153,37 +159,56 @@ fn is_file(kind: EntryKind) -> bool {
 }
 
 /// The file in a pack that has just this one, which is no delta then; of `limit` bytes at the most.
-pub(super) fn only_file(pack: &Path, id: &ObjectId, limit: u64) -> Result<Vec<u8>, SourceError> {
-    let damaged = |problem: &str| SourceError::Connection(format!("the pack is damaged: {problem}"));
-    let pack = std::fs::read(pack).map_err(|error| damaged(&error.to_string()))?;
-    let one = pack.starts_with(b"PACK") && pack.get(8..12) == Some(&[0, 0, 0, 1]);
-    let mut rest = pack.get(12..).filter(|_| one).ok_or_else(|| damaged("it should have one object"))?;
+pub(super) fn only_file(pack: &Path, id: &ObjectId, limit: u64) -> Result<Content, SourceError> {
+    let damaged = |problem: &dyn Display| SourceError::Connection(format!("the pack is damaged: {problem}"));
+    let mut pack = BufReader::new(File::open(pack).map_err(|error| damaged(&error))?);
+    let mut head = [0; 12];
+    pack.read_exact(&mut head).map_err(|error| damaged(&error))?;
+    if !(head.starts_with(b"PACK") && head.ends_with(&[0, 0, 0, 1])) {
+        return Err(damaged(&"it should have one object"));
+    }
+    let mut next = || {
+        let mut byte = [0];
+        pack.read_exact(&mut byte).map(|()| byte[0]).map_err(|error| damaged(&error))
+    };
     // type and size: a bit that says whether more follows, three of the type, then the size from its low end
-    let (mut shift, mut size) = (4, 0_u64);
-    let (&first, tail) = rest.split_first().ok_or_else(|| damaged("it is cut"))?;
+    let first = next()?;
     let (kind, mut more) = ((first >> 4) & 7, first & 0x80 != 0);
-    size |= u64::from(first & 0x0f);
-    rest = tail;
+    let (mut shift, mut size) = (4, u64::from(first & 0x0f));
     while more {
-        let (&next, tail) = rest.split_first().ok_or_else(|| damaged("it is cut"))?;
+        let byte = next()?;
         if shift > 56 {
-            return Err(damaged("the size of its object is too large"));
+            return Err(damaged(&"the size of its object is too large"));
         }
-        size |= u64::from(next & 0x7f) << shift;
-        (shift, more, rest) = (shift + 7, next & 0x80 != 0, tail);
+        size |= u64::from(byte & 0x7f) << shift;
+        (shift, more) = (shift + 7, byte & 0x80 != 0);
     }
     if kind != 3 {
-        return Err(damaged("its object is no file"));
+        return Err(damaged(&"its object is no file"));
     }
     if size > limit {
         return Err(SourceError::TooLarge { limit });
     }
-    let mut content = Vec::new();
-    ZlibDecoder::new(rest).take(size + 1).read_to_end(&mut content).map_err(|error| damaged(&error.to_string()))?;
-    let hash =
-        gix_object::compute_hash(HashKind::Sha1, Kind::Blob, &content).map_err(|error| damaged(&error.to_string()))?;
-    match hash == *id {
+    let mut hasher = gix_hash::hasher(HashKind::Sha1);
+    hasher.update(&gix_object::encode::loose_header(Kind::Blob, size));
+    let mut file = Hashed { inner: ZlibDecoder::new(pack).take(size + 1), hasher };
+    let content = take_in(&mut file, |error| damaged(&error))?;
+    match file.hasher.try_finalize().map_err(|error| damaged(&error))? == *id {
         true => Ok(content),
-        false => Err(damaged("its object is another one")),
+        false => Err(damaged(&"its object is another one")),
+    }
+}
+
+/// A reader whose bytes are hashed as they are read.
+struct Hashed<R> {
+    inner: R,
+    hasher: gix_hash::Hasher,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hasher.update(buffer.get(..read).unwrap_or_default());
+        Ok(read)
     }
 }

@@ -60,7 +60,7 @@ impl Bucket {
 
     async fn ask_for_page(&self, token: Option<&str>) -> Result<ListObjectsV2Response, SourceError> {
         let response = self.server.list(&self.prefix, token).await?;
-        let body = super::web::read(response, PAGE_BYTES).await?.content;
+        let body = super::web::read(response, PAGE_BYTES).await?;
         ListObjectsV2::parse_response(&String::from_utf8_lossy(&body))
             .map_err(|error| SourceError::Rejected { answer: format!("with no listing of a bucket ({error})") })
     }
@@ -94,7 +94,7 @@ impl Source for Bucket {
                 let detail = "left out by spec.source.s3.prefix, spec.source.include or exclude".to_owned();
                 return Err(SourceError::Gone { detail });
             }
-            super::web::read(self.server.get(name).await?, limit).await
+            super::web::take_in(self.server.get(name).await?, limit).await
         }
         .boxed()
     }

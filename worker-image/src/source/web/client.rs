@@ -1,9 +1,9 @@
-//! Requests to web servers: redirects followed, patient with servers that ask to slow down. Sends HTTP requests; reads
-//! header files once.
+//! Requests to web servers: redirects followed, patient with servers that ask to slow down. Sends HTTP requests, writes
+//! what it is sent into temporary files; reads header files once.
 //!
 //! Headers hold credentials: they go to the host of a document's own URL and never follow a redirect to another one.
 
-use std::{path::Path, time::Duration};
+use std::{io::Write, path::Path, time::Duration};
 
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use reqwest::{
 
 use super::answer::{may_see_headers, redirection, refusal};
 use crate::{
+    content::ContentWriter,
     http::{HeadersError, cause, read_headers},
     source::{
         Fetched, SourceError,
@@ -111,21 +112,36 @@ pub(super) fn parse(url: &str) -> Result<Url, SourceError> {
     Url::parse(url).map_err(|error| SourceError::Url { problem: error.to_string() })
 }
 
-/// The whole body, of `limit` bytes at the most.
-pub(in crate::source) async fn read(response: Response, limit: u64) -> Result<Fetched, SourceError> {
+/// The document in an answer, of `limit` bytes at the most.
+pub(in crate::source) async fn take_in(response: Response, limit: u64) -> Result<Fetched, SourceError> {
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut content = ContentWriter::new();
+    copy(response, limit, &mut content).await?;
+    Ok(Fetched { content: content.finish(), media_type })
+}
+
+/// The whole body in memory, of `limit` bytes at the most.
+pub(in crate::source) async fn read(response: Response, limit: u64) -> Result<Vec<u8>, SourceError> {
+    let mut content = Vec::new();
+    copy(response, limit, &mut content).await?;
+    Ok(content)
+}
+
+/// Writes a body, part by part; one of more than `limit` bytes is cut off.
+async fn copy(response: Response, limit: u64, to: &mut impl Write) -> Result<(), SourceError> {
     if response.content_length().is_some_and(|length| length > limit) {
         return Err(SourceError::TooLarge { limit });
     }
-    let mut content = Vec::new();
+    let mut left = limit;
     let mut body = response.bytes_stream();
     while let Some(part) = body.next().await {
-        content.extend_from_slice(&part.map_err(|error| connection(&error))?);
-        if u64::try_from(content.len()).unwrap_or(u64::MAX) > limit {
-            return Err(SourceError::TooLarge { limit });
-        }
+        let part = part.map_err(|error| connection(&error))?;
+        let size = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        left = left.checked_sub(size).ok_or(SourceError::TooLarge { limit })?;
+        // short writes into the page cache, between two parts from the network
+        to.write_all(&part).map_err(SourceError::scratch)?;
     }
-    Ok(Fetched { content, media_type })
+    Ok(())
 }
 
 /// The beginning of a body, `most` bytes at the most.

@@ -26,7 +26,7 @@ use client::{Client, parse};
 use site::Site;
 
 pub(super) use answer::{redirection, refusal};
-pub(super) use client::{connection, read, read_some};
+pub(super) use client::{connection, read, read_some, take_in};
 pub(crate) use download::Download;
 
 /// Documents whose versions are asked for at once.
@@ -70,7 +70,7 @@ impl Web {
         match &self.documents {
             Documents::List(urls) if urls.iter().any(|url| url == name) => {
                 let answer = self.client.request(&Method::GET, &parse(name)?, true).await?;
-                read(answer.response, limit).await
+                take_in(answer.response, limit).await
             }
             Documents::List(_) => Err(gone("no longer in spec.source.http.urls")),
             Documents::Site(site) => {
@@ -80,7 +80,7 @@ impl Web {
                 }
                 let answer = self.client.request(&Method::GET, &url, false).await?;
                 match site.contains(&answer.url) {
-                    true => read(answer.response, limit).await,
+                    true => take_in(answer.response, limit).await,
                     false => Err(gone("it has moved to another site")),
                 }
             }

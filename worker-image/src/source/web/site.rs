@@ -204,7 +204,7 @@ fn is_no_page(error: &SourceError) -> bool {
 
 async fn sitemap_at(client: &Client, url: &Url, configured: bool) -> Result<Vec<u8>, SourceError> {
     let answer = client.request(&Method::GET, url, configured).await?;
-    Ok(read(answer.response, sitemap::MOST_BYTES).await?.content)
+    read(answer.response, sitemap::MOST_BYTES).await
 }
 
 async fn visit_once(client: &Client, url: &Url, start: bool, follow: bool) -> Result<Visit, SourceError> {

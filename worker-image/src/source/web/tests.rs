@@ -42,7 +42,7 @@ async fn a_document_is_fetched_with_the_headers_of_the_secret() {
     let url = format!("{}/a.html", server.uri());
     let source = source(vec![url.clone()], secret.path().to_str());
     let fetched = source.fetch(&url, 1000).await.unwrap();
-    assert_eq!(fetched.content, b"<p>hello</p>");
+    assert_eq!(fetched.content.in_memory().unwrap(), b"<p>hello</p>");
     assert_eq!(fetched.media_type.as_deref(), Some("text/html; charset=utf-8"));
     assert!(matches!(source.fetch(&url, 5).await, Err(SourceError::TooLarge { limit: 5 })));
 }
@@ -56,7 +56,7 @@ async fn a_redirect_to_another_host_does_not_get_the_headers() {
     let secret = secret();
     let url = format!("{}/a", first.uri());
     let source = source(vec![url.clone()], secret.path().to_str());
-    assert_eq!(source.fetch(&url, 100).await.unwrap().content, b"moved");
+    assert_eq!(source.fetch(&url, 100).await.unwrap().content.in_memory().unwrap(), b"moved");
     let requests = second.received_requests().await.unwrap();
     assert!(requests.iter().all(|request| !request.headers.contains_key("x-api-key")), "{requests:?}");
 }
@@ -77,7 +77,7 @@ async fn a_server_that_asks_to_slow_down_is_asked_again() {
     Mock::given(any()).respond_with(slow_down.clone()).up_to_n_times(2).mount(&server).await;
     Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string("at last")).mount(&server).await;
     let source = source(vec![server.uri()], None);
-    assert_eq!(source.fetch(&server.uri(), 100).await.unwrap().content, b"at last");
+    assert_eq!(source.fetch(&server.uri(), 100).await.unwrap().content.in_memory().unwrap(), b"at last");
 
     server.reset().await;
     Mock::given(any()).respond_with(slow_down).expect(4).mount(&server).await;

@@ -172,6 +172,12 @@ pub(super) async fn suspect(tx: &Tx<'_>, attempt: &FailedAttempt) -> Result<(), 
     note_failure(tx, attempt, None, true).await
 }
 
+pub(super) async fn give_up(tx: &Tx<'_>, run: &RunKey, attempt: &FailedAttempt) -> Result<(), StoreError> {
+    fail(tx, attempt).await?;
+    tx.execute("UPDATE documents SET run = $2 WHERE id = $1", &[&attempt.document, &run.run]).await?;
+    Ok(())
+}
+
 pub(super) async fn fail(tx: &Tx<'_>, attempt: &FailedAttempt) -> Result<(), StoreError> {
     note_failure(tx, attempt, Some(Outcome::Failed), false).await
 }

@@ -218,6 +218,10 @@ impl Store for PostgresStore {
         Box::pin(async move { transact!(self, |tx| ledger::suspect(&tx, &attempt)) })
     }
 
+    fn give_up<'a>(&'a self, run: &'a RunKey, attempt: FailedAttempt) -> StoreFuture<'a, ()> {
+        Box::pin(async move { transact!(self, |tx| ledger::give_up(&tx, run, &attempt)) })
+    }
+
     fn claim<'a>(&'a self, run: &'a RunKey) -> StoreFuture<'a, Option<WorkItem>> {
         Box::pin(async move {
             let item = transact!(self, |tx| ledger::next(&tx, run, self.shard))?;

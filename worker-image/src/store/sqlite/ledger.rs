@@ -156,6 +156,14 @@ pub(super) fn suspect(connection: &mut Connection, attempt: &FailedAttempt) -> R
     note_failure(connection, attempt, None, true)
 }
 
+pub(super) fn give_up(connection: &mut Connection, run: &RunKey, attempt: &FailedAttempt) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    fail(&transaction, attempt)?;
+    transaction.execute("UPDATE documents SET run = ?2 WHERE id = ?1", params![attempt.document, run.run])?;
+    transaction.commit()?;
+    Ok(())
+}
+
 pub(super) fn fail(connection: &Connection, attempt: &FailedAttempt) -> Result<(), StoreError> {
     note_failure(connection, attempt, Some(Outcome::Failed), false)
 }

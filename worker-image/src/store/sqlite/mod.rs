@@ -240,6 +240,11 @@ impl Store for SqliteStore {
         self.with(move |connection| ledger::suspect(connection, &attempt))
     }
 
+    fn give_up<'a>(&'a self, run: &'a RunKey, attempt: FailedAttempt) -> StoreFuture<'a, ()> {
+        let run = run.clone();
+        self.with(move |connection| ledger::give_up(connection, &run, &attempt))
+    }
+
     fn complete(&self, write: DocumentWrite) -> StoreFuture<'_, ()> {
         self.with(move |connection| chunks::complete(connection, &write))
     }
