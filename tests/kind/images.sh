@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the two images, and that of the test database, where their inputs changed, and loads them into the cluster where it has others.
+# Builds the two images, those of the tests' database and web server, and that of the example worker, where their inputs
+# changed, and loads them into the cluster where it has others.
 # The binaries are built by cargo on this machine and copied in.
 . "$(dirname "$0")/common.sh"
 
@@ -16,14 +17,16 @@ need_engine
 label=dev.lexigram.inputs   # what an image was built from; a file of the same name on the node says what is loaded
 "$KIND_DIR/base-image.sh"
 base=$(cat "$STATE/run/base-image")
+"$KIND_DIR/python-image.sh"
+python=$(cat "$STATE/run/python-image")
 model=$("$REPO/worker-image/model.sh")
 binaries=${CARGO_TARGET_DIR:-$REPO/target}/debug
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$REPO/Cargo.toml")
 revision=$(git -C "$REPO" rev-parse HEAD 2>/dev/null || echo unknown)
 
-# build NAME DOCKERFILE CONTEXT INPUTS
+# build NAME DOCKERFILE CONTEXT INPUTS BASE
 build() {
-  docker build --quiet --tag "$1:dev" --file "$2" --build-arg BASE="$base" --build-arg VERSION="$version" \
+  docker build --quiet --tag "$1:dev" --file "$2" --build-arg BASE="$5" --build-arg VERSION="$version" \
     --build-arg REVISION="$revision" --label "$label=$4" "$3"
 }
 
@@ -36,15 +39,22 @@ load() {
 # up_to_date NAME INPUTS: whether the engine has the image, made from these inputs
 up_to_date() { [ "$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$1:dev" 2>/dev/null)" = "$2" ]; }
 
-for name in lexigram-operator lexigram-worker lexigram-postgres; do
+for name in lexigram-operator lexigram-worker lexigram-postgres lexigram-web lexigram-own-worker; do
   context=$STATE/images/$name
   rm -rf "$context"
   mkdir -p "$context"
+  from=$base
   case $name in
-    lexigram-postgres)
-      folder=$KIND_DIR/postgres
+    lexigram-postgres | lexigram-web)
+      folder=$KIND_DIR/${name#lexigram-}
       inputs=$( (cat "$folder"/*; echo "$base $POSTGRES_VERSION") | sha256sum | cut -c1-32)
-      up_to_date "$name" "$inputs" || step 'Prepare the test database' "$folder/prepare.sh" "$context"
+      up_to_date "$name" "$inputs" || step "Prepare the tests' ${name#lexigram-}" "$folder/prepare.sh" "$context"
+      ;;
+    lexigram-own-worker)
+      from=$python
+      folder=$REPO/examples/own-worker
+      cp "$folder/worker.py" "$context/"
+      inputs=$( (cat "$folder"/*; echo "$from") | sha256sum | cut -c1-32)
       ;;
     *)
       strip -o "$context/$name" "$binaries/$name"
@@ -59,7 +69,7 @@ for name in lexigram-operator lexigram-worker lexigram-postgres; do
       ;;
   esac
 
-  up_to_date "$name" "$inputs" || step "Build the image $name:dev" build "$name" "$folder/Dockerfile" "$context" "$inputs"
+  up_to_date "$name" "$inputs" || step "Build the image $name:dev" build "$name" "$folder/Dockerfile" "$context" "$inputs" "$from"
   if docker container inspect "$NODE" > /dev/null 2>&1 \
     && [ "$(docker exec "$NODE" cat "/kind/$label.$name" 2>/dev/null)" != "$inputs" ]; then
     step "Load $name:dev into the cluster" load "$name" "$inputs"

@@ -18,7 +18,9 @@ eval "$("$KIND_DIR/env.sh")"
 LEXIGRAM_MODELS=$(dirname "$("$REPO/worker-image/model.sh")")
 LEXIGRAM_PYTHON=$("$KIND_DIR/python.sh")
 export LEXIGRAM_MODELS LEXIGRAM_PYTHON
-export LEXIGRAM_OPERATOR_IMAGE=lexigram-operator:dev LEXIGRAM_WORKER_IMAGE=lexigram-worker:dev LEXIGRAM_POSTGRES_IMAGE=lexigram-postgres:dev
+export LEXIGRAM_OPERATOR_IMAGE=lexigram-operator:dev LEXIGRAM_WORKER_IMAGE=lexigram-worker:dev
+export LEXIGRAM_POSTGRES_IMAGE=lexigram-postgres:dev LEXIGRAM_WEB_IMAGE=lexigram-web:dev
+export LEXIGRAM_OWN_WORKER_IMAGE=lexigram-own-worker:dev
 
 cd "$REPO"
 say '==> Run the tests: cargo test'

@@ -63,6 +63,15 @@ impl Sandbox {
         said
     }
 
+    /// Copies a folder of this machine onto a new claim, into the kind node that comes to hold it.
+    pub async fn fill_claim(&self, name: &str, folder: &Path) {
+        self.claim(name).await;
+        // a claim gets its place with its first pod
+        self.shell(name, ":").await;
+        let (node, path) = self.place_of(name).await;
+        run("docker", &["cp", &folder.to_string_lossy(), &format!("{node}:{path}")], "").unwrap();
+    }
+
     /// Copies what is on a claim into a new folder of this machine, out of the kind node that holds it.
     pub async fn copy_claim(&self, name: &str, folder: &Path) {
         let (node, path) = self.place_of(name).await;

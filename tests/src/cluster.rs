@@ -53,7 +53,8 @@ fn of(config: Config) -> Client {
 }
 
 /// Image under test, by the environment variable that names it.
-pub(crate) fn image(variable: &str) -> String {
+#[must_use]
+pub fn image(variable: &str) -> String {
     env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set: run `just test`, which builds the images and sets it"))
 }
@@ -90,4 +91,12 @@ pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> Result<Stri
 /// If it cannot be run or ends with another code than 0.
 pub fn kubectl(arguments: &[&str]) -> Result<String, ProgramError> {
     run("kubectl", arguments, "")
+}
+
+/// Runs `kubectl` with `input`, for instance a manifest.
+///
+/// # Errors
+/// As [`kubectl`].
+pub fn kubectl_with(arguments: &[&str], input: &str) -> Result<String, ProgramError> {
+    run("kubectl", arguments, input)
 }

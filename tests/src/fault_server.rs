@@ -17,7 +17,10 @@ use axum::{
 use futures::stream;
 use k8s_openapi::api::core::v1::Node;
 use kube::{Api, Client};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpSocket, task::JoinHandle};
+
+/// Connections that may wait to be taken.
+const BACKLOG: u32 = 1024;
 
 /// What the server answers.
 #[derive(Clone, Debug)]
@@ -47,11 +50,13 @@ struct Path {
 
 type Script = Arc<Mutex<BTreeMap<String, Path>>>;
 
-/// A running server; it ends when this is dropped.
+/// A server that runs, or will; it ends when this is dropped.
 pub struct FaultServer {
     address: SocketAddr,
     script: Script,
-    task: JoinHandle<()>,
+    /// Has the port for itself, and refuses connections as long as nobody listens.
+    down: Option<TcpSocket>,
+    task: Option<JoinHandle<()>>,
 }
 
 /// An address of this machine, with any free port, at which pods reach a server.
@@ -75,15 +80,34 @@ impl FaultServer {
     /// # Panics
     /// As [`address`].
     pub async fn start(client: &Client) -> Self {
-        let listener = TcpListener::bind(address(client).await).await.unwrap();
-        let (address, script) = (listener.local_addr().unwrap(), Script::default());
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&script));
-        let task = tokio::spawn(async move {
+        let mut server = Self::down(client).await;
+        server.listen();
+        server
+    }
+
+    /// A server that is down: connections are refused until it is told to listen.
+    ///
+    /// # Panics
+    /// As [`address`].
+    pub async fn down(client: &Client) -> Self {
+        let address = address(client).await;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
+        socket.bind(address).unwrap();
+        Self { address: socket.local_addr().unwrap(), script: Script::default(), down: Some(socket), task: None }
+    }
+
+    /// Brings a server up that is down.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn listen(&mut self) {
+        let listener = self.down.take().unwrap().listen(BACKLOG).unwrap();
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&self.script));
+        self.task = Some(tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 println!("the fault server has ended: {error}");
             }
-        });
-        Self { address, script, task }
+        }));
     }
 
     /// The URL at which these answers are given, one after the other; the last one again and again.
@@ -103,7 +127,7 @@ impl FaultServer {
 
 impl Drop for FaultServer {
     fn drop(&mut self) {
-        self.task.abort();
+        self.task.iter().for_each(JoinHandle::abort);
     }
 }
 

@@ -23,9 +23,10 @@ pub struct Release {
     chart: &'static str,
 }
 
-/// The chart in the tree, and the one that was released before it.
+/// The chart in the tree.
 const CHART: &str = "charts/lexigram-workers";
-const PREVIOUS_CHART: &str = "tests/fixtures/lexigram-workers-0.1.0.tgz";
+/// One from before it: that of commit 989f56d, which knew two kinds.
+const PREVIOUS_CHART: &str = "tests/fixtures/previous-chart.tgz";
 
 /// Whether this process has made sure of the base release.
 static BASE: Mutex<bool> = Mutex::new(false);
@@ -107,6 +108,18 @@ impl Release {
             "-",
         ];
         run("helm", &arguments, &all.to_string()).map(drop)
+    }
+
+    /// What the chart makes of `values`, which are YAML.
+    ///
+    /// # Errors
+    /// What helm says.
+    pub fn render(&self, values: &str) -> Result<String, ProgramError> {
+        let chart = repository("charts/lexigram-workers");
+        let chart = chart.to_string_lossy();
+        // helm asks no cluster here, and takes an old version for granted
+        let arguments = ["template", &self.name, &chart, "--kube-version", "1.31.0", "--values", "-"];
+        run("helm", &arguments, values)
     }
 
     /// Uninstalls the release.

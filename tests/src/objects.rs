@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, fmt::Debug, marker::PhantomData};
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Client, Resource,
@@ -108,6 +109,26 @@ impl<K: Object> Objects<K> {
         let annotations: BTreeMap<_, _> = annotations.iter().copied().collect();
         let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
         self.api().patch(name, &PatchParams::default(), &patch).await.unwrap()
+    }
+
+    /// Asks for another full run of an object, and returns what identifies the request.
+    pub async fn request_run(&self, name: &str) -> String {
+        let asked = Timestamp::from_second(Timestamp::now().as_second()).unwrap().to_string();
+        self.annotate(name, &[("workers.lexigram.dev/run", &asked)]).await;
+        asked
+    }
+
+    /// Waits until a full run that was asked for is complete.
+    pub async fn until_run(&self, name: &str, asked: &str) -> K
+    where
+        K: Job,
+    {
+        self.until(name, &format!("has had the run asked for by {asked}"), |job| {
+            let status = job.job_status()?;
+            let complete = condition_of(job, ConditionType::Complete)?.status == "True";
+            (complete && status.last_run_request.as_deref() == Some(asked)).then(|| job.clone())
+        })
+        .await
     }
 
     /// Waits for an object until `found` makes something of it.

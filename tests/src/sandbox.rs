@@ -238,24 +238,4 @@ impl Sandbox {
             pods.delete(&pod.name_any(), &DeleteParams::default().grace_period(0)).await.unwrap();
         }
     }
-
-    /// Ends the workers of a run with SIGKILL, as the kernel does, on the kind node that they run on.
-    pub async fn crash(&self, run: &str) {
-        let pods = self.api::<Pod>().list(&ListParams::default().labels(&format!("{WORKERS}={run}"))).await.unwrap();
-        let mut killed = 0;
-        for pod in pods {
-            let node = pod.spec.and_then(|spec| spec.node_name).unwrap();
-            for container in pod.status.and_then(|status| status.container_statuses).into_iter().flatten() {
-                if container.state.is_some_and(|state| state.running.is_some()) {
-                    let id = container.container_id.unwrap();
-                    let id = id.trim_start_matches("containerd://");
-                    let kill =
-                        ["exec", &node, "ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", id];
-                    cluster::run("docker", &kill, "").unwrap();
-                    killed += 1;
-                }
-            }
-        }
-        assert!(killed > 0, "no worker of {run} runs");
-    }
 }

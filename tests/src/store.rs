@@ -41,16 +41,50 @@ pub struct StoredDocument {
     pub attempts: i32,
 }
 
+/// The model that a question is embedded with: that of the collection.
+#[derive(Clone, Debug)]
+pub enum Model {
+    /// One in the image.
+    Image,
+    /// One in the folder of its name, on a volume.
+    Volume {
+        /// Where the volume is mounted, below `/models`.
+        path: String,
+        /// The volume's source, as a pod has it.
+        source: Value,
+    },
+    /// That of a server.
+    Server {
+        /// Its URL.
+        url: String,
+    },
+}
+
 impl Sandbox {
     /// The chunks of a collection that are nearest to a question, `limit` at the most.
     pub async fn search(&self, collection: &str, question: &str, limit: u16) -> Vec<Hit> {
-        let store = store(collection);
-        self.ask(&["search", "--store", &store, "--limit", &limit.to_string(), "--json", question]).await
+        self.search_by(&Model::Image, collection, question, limit).await
+    }
+
+    /// The same of a collection with another model.
+    pub async fn search_by(&self, model: &Model, collection: &str, question: &str, limit: u16) -> Vec<Hit> {
+        let (store, limit) = (store(collection), limit.to_string());
+        let mut arguments = vec!["search", "--store", &store, "--limit", &limit, "--json", question];
+        let mut volumes = Vec::new();
+        match model {
+            Model::Image => {}
+            Model::Volume { path, source } => {
+                arguments.extend(["--models", "/models"]);
+                volumes.push((path.as_str(), source));
+            }
+            Model::Server { url } => arguments.extend(["--embedding-url", url]),
+        }
+        self.ask(&arguments, &volumes).await
     }
 
     /// The ledger of a collection.
     pub async fn documents(&self, collection: &str) -> Vec<StoredDocument> {
-        self.ask(&["documents", "--store", &store(collection), "--json"]).await
+        self.ask(&["documents", "--store", &store(collection), "--json"], &[]).await
     }
 
     /// Checks that a collection holds `count` documents, each done and none of its chunks doubled.
@@ -88,15 +122,19 @@ impl Sandbox {
         assert_eq!(ids.len(), hits.len(), "a row is there twice: {hits:?}");
     }
 
-    async fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> T {
+    /// What the worker's command answers that a pod runs with the stores and these volumes, by where they are mounted.
+    async fn ask<T: DeserializeOwned>(&self, arguments: &[&str], volumes: &[(&str, &Value)]) -> T {
         let mut pod = asking(arguments);
         pod["metadata"]["labels"] = json!({"workers.lexigram.dev/store-claim": CLAIM});
         pod["spec"]["affinity"] = json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{
             "topologyKey": "kubernetes.io/hostname",
             "labelSelector": {"matchLabels": {"workers.lexigram.dev/store-claim": CLAIM}},
         }]}});
-        pod["spec"]["volumes"] = json!([{"name": "store", "persistentVolumeClaim": {"claimName": CLAIM}}]);
-        pod["spec"]["containers"][0]["volumeMounts"] = json!([{"name": "store", "mountPath": "/store"}]);
+        let stores = json!({"persistentVolumeClaim": {"claimName": CLAIM}});
+        let volumes = [&[("/store", &stores)], volumes].concat();
+        let (volumes, mounts): (Vec<_>, Vec<_>) = volumes.iter().enumerate().map(volume).unzip();
+        pod["spec"]["volumes"] = volumes.into();
+        pod["spec"]["containers"][0]["volumeMounts"] = mounts.into();
         self.answer(pod, arguments).await
     }
 
@@ -137,6 +175,14 @@ pub(crate) fn asking(arguments: &[&str]) -> Value {
             }],
         },
     })
+}
+
+/// A volume of a pod, and its mount.
+fn volume((number, (path, source)): (usize, &(&str, &Value))) -> (Value, Value) {
+    let name = format!("volume-{number}");
+    let mut volume = (*source).clone();
+    volume["name"] = name.as_str().into();
+    (volume, json!({"name": name, "mountPath": path}))
 }
 
 fn store(collection: &str) -> String {

@@ -15,6 +15,9 @@ use serde::{Serialize, de::DeserializeOwned};
 /// How long a test waits for one condition: far longer than it takes, so that only what never comes fails.
 pub const BOUND: Duration = Duration::from_secs(300);
 
+/// How often is asked what cannot be watched.
+const TURN: Duration = Duration::from_millis(200);
+
 /// Waits until `found` makes something of the objects that the watch sees, sorted by name.
 ///
 /// # Panics
@@ -64,6 +67,24 @@ where
     let config = Config::default().fields(&format!("metadata.name={name}"));
     let what = format!("{} {name} {what}", K::kind(&()));
     until(api, config, &what, |objects| objects.first().and_then(|object| found(object))).await
+}
+
+/// Asks again and again until `found` makes something of the answer: where there is nothing to watch.
+///
+/// # Panics
+/// If that has not happened within [`BOUND`].
+pub async fn poll<T>(what: &str, mut found: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        let mut turns = tokio::time::interval(TURN);
+        loop {
+            if let Some(result) = found().await {
+                return result;
+            }
+            turns.tick().await;
+        }
+    };
+    let asked = tokio::time::timeout(BOUND, asking).await;
+    asked.unwrap_or_else(|_| panic!("waited {} s in vain until {what}", BOUND.as_secs()))
 }
 
 /// What the objects say: their status where they have one.

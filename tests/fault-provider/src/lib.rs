@@ -5,6 +5,7 @@
 //! (`GET /counts`, [`Counts`]). Texts fail by what they hold, whatever the script: see [`POISON`], [`NOT_FINITE`], [`LONG`].
 
 mod answer;
+mod bucket;
 mod script;
 mod server;
 mod tls;
@@ -19,6 +20,7 @@ use std::{
 use axum::serve::Listener;
 use tokio::{net::TcpListener, task::JoinHandle};
 
+use bucket::Bucket;
 pub use script::{Counts, Fault, Script};
 pub use vectors::vector;
 
@@ -34,6 +36,7 @@ pub const LONG: &str = "[[long]]";
 struct State {
     script: Script,
     counts: Counts,
+    bucket: Bucket,
 }
 
 /// A running server; it ends when this is dropped.
@@ -69,7 +72,7 @@ impl FaultProvider {
         L: Listener<Addr = SocketAddr>,
     {
         let address = listener.local_addr()?;
-        let state = Arc::new(Mutex::new(State { script, counts: Counts::default() }));
+        let state = Arc::new(Mutex::new(State { script, ..State::default() }));
         let router = server::router(Arc::clone(&state));
         let task = tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self { scheme, address, state, task })
@@ -89,7 +92,7 @@ impl FaultProvider {
 
     /// Another script; counts begin anew.
     pub fn play(&self, script: Script) {
-        *locked(&self.state) = State { script, counts: Counts::default() };
+        *locked(&self.state) = State { script, ..State::default() };
     }
 
     /// What was asked since the script began.

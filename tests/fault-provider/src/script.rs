@@ -16,6 +16,8 @@ pub struct Script {
     pub storm: Option<Fault>,
     /// Headers without which a request gets 401.
     pub require: BTreeMap<String, String>,
+    /// Most requests a minute, counted as providers do: more get 429.
+    pub requests_per_minute: Option<u16>,
     /// Numbers in a vector where a request does not say.
     pub dimension: usize,
     /// Whether `dimensions` is heeded, as models of old do not.
@@ -35,6 +37,7 @@ impl Default for Script {
             then: Fault::None,
             storm: None,
             require: BTreeMap::new(),
+            requests_per_minute: None,
             dimension: 8,
             fixed_dimension: false,
             only_numbers: false,

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -32,7 +32,7 @@ pub(crate) fn router(state: Shared) -> Router {
 }
 
 async fn play(extract::State(state): extract::State<Shared>, Json(script): Json<Script>) -> StatusCode {
-    *locked(&state) = State { script, counts: Counts::default() };
+    *locked(&state) = State { script, ..State::default() };
     StatusCode::NO_CONTENT
 }
 
@@ -75,14 +75,17 @@ async fn embeddings(
 
 fn begin(state: &Shared, texts: usize) -> (Script, Fault, Open) {
     let mut guard = locked(state);
-    let fault = guard.script.fault(guard.counts.requests);
-    let counts = &mut guard.counts;
+    let State { script, counts, bucket } = &mut *guard;
+    let fault = match script.requests_per_minute.is_none_or(|limit| bucket.take(limit, Instant::now())) {
+        true => script.fault(counts.requests),
+        false => Fault::slow_down([("retry-after", "1")]),
+    };
     counts.requests += 1;
     counts.texts += texts;
     counts.largest_request = counts.largest_request.max(texts);
     counts.open += 1;
     counts.most_open = counts.most_open.max(counts.open);
-    (guard.script.clone(), fault, Open(Arc::clone(state)))
+    (script.clone(), fault, Open(Arc::clone(state)))
 }
 
 /// A request that is open, until it is answered or its client goes away.

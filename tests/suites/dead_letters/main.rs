@@ -1,6 +1,7 @@
 //! Dead letters on a cluster: what failed comes back by itself, exactly once, and a person sees why.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod archived;
 mod by_hand;
 mod notified;
 mod once;

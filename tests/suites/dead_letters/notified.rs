@@ -6,10 +6,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use lexigram_api::resource::{ConditionType, State};
 use lexigram_fault_provider::{FaultProvider, Script};
-use lexigram_tests::{Answer, FaultServer, address, condition_of};
+use lexigram_tests::{Answer, FaultServer, address, condition_of, fixture};
 use serde_json::{Value, json};
 
-use crate::{dead_letters, hurry};
+use crate::{dead_letters, documents, hurry, policy, runs};
 
 #[test]
 fn a_bad_key_is_told_once_though_the_webhook_fails_and_a_good_one_is_noticed() {
@@ -66,5 +66,47 @@ fn a_bad_key_is_told_once_though_the_webhook_fails_and_a_good_one_is_noticed() {
         let texts = batch.status.unwrap().texts.unwrap();
         assert_eq!((texts.total, texts.done, texts.failed), (50, 50, 0), "{texts:?}");
         assert!(asked <= 2, "{asked} requests with a key that had been refused");
+    });
+}
+
+#[test]
+fn a_webhook_that_is_down_holds_no_sweep_up_and_is_told_once_it_is_back() {
+    let mut values = hurry();
+    values["webhook"] = json!({"secretName": "on-call", "timeoutSeconds": 1});
+    lexigram_tests::bare(async |it| {
+        let mut receiver = FaultServer::down(&it.client).await;
+        let hook = receiver.serve("/hook", [Answer::Status(204)]);
+        it.secret("on-call", &json!({"url": hook})).await;
+        it.release(&values);
+        let server = FaultServer::start(&it.client).await;
+        let (down, text) = (|| Answer::Status(503), Answer::Text("Herons wait for hours.".to_owned()));
+        let urls = [
+            server.serve("/corrupt.pdf", [Answer::File(fixture("bad/truncated.pdf"))]),
+            server.serve("/flaky.txt", [down(), down(), text]),
+        ];
+        let mut policy = policy(5);
+        policy["actions"] = json!([{"category": "InvalidInput", "action": "Notify"}]);
+        it.ingest("docs", json!({"source": {"http": {"urls": urls}}, "failurePolicy": policy})).await;
+
+        let job = it.until_state("docs", State::Stalled, "DeadLettersNotified").await;
+        assert_eq!(documents(&job), [2, 1, 1], "what was due has been tried again");
+        assert_eq!(runs(it).await.into_iter().collect::<Vec<_>>(), ["docs-r1", "docs-retry1", "docs-retry2"]);
+        let failing = it.until_job("docs", "says that the webhook fails", |job| {
+            let condition = condition_of(job, ConditionType::Notified)?;
+            (condition.reason == "WebhookFailing").then(|| (condition.message.clone(), dead_letters(job)))
+        });
+        let (message, dead) = failing.await;
+        assert!(message.contains("the receiver cannot be reached"), "{message}");
+        let owed = dead.notification.unwrap();
+        assert_eq!(owed.delivered_time, None);
+
+        receiver.listen();
+        let told = it.until_true("docs", ConditionType::Notified).await;
+        let delivered = dead_letters(&told).notification.unwrap();
+        assert_eq!((&delivered.id, delivered.delivered_time.is_some()), (&owed.id, true));
+        let received = receiver.received("/hook");
+        let events: Vec<Value> = received.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+        assert!(!events.is_empty() && events.iter().all(|event| event["id"] == *owed.id), "{events:?}");
+        assert_eq!(events[0]["data"]["notified"], 1, "{events:?}");
     });
 }

@@ -1,9 +1,7 @@
 //! Nothing is started twice, whoever dies.
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::watcher::Config;
 use lexigram_api::resource::{ConditionType, State};
-use lexigram_tests::{Answer, FaultServer, OPERATORS, Sandbox, sandbox, until};
+use lexigram_tests::{Answer, FaultServer, OPERATORS, sandbox};
 use serde_json::json;
 
 use crate::{dead_letters, documents, hurry, policy};
@@ -12,18 +10,6 @@ use crate::{dead_letters, documents, hurry, policy};
 const FAILURES: usize = 5;
 /// Times that the operator is killed.
 const KILLS: usize = 30;
-
-/// Waits until two operators are there, none of which is being stopped.
-async fn until_two_operators(it: &Sandbox) {
-    until(it.api::<Pod>(), Config::default().labels(OPERATORS), "two operators run", |pods: &[&Pod]| {
-        let runs = |pod: &&&Pod| {
-            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-            pod.metadata.deletion_timestamp.is_none() && phase == Some("Running")
-        };
-        (pods.iter().filter(runs).count() >= 2).then_some(())
-    })
-    .await;
-}
 
 #[test]
 fn operators_that_die_in_their_sweeps_start_each_due_item_once() {
@@ -41,7 +27,7 @@ fn operators_that_die_in_their_sweeps_start_each_due_item_once() {
             .collect();
         it.ingest("flaky", json!({"source": {"http": {"urls": urls}}, "failurePolicy": policy(20)})).await;
         for _ in 0..KILLS {
-            until_two_operators(it).await;
+            it.until_operators(2).await;
             it.kill(OPERATORS).await;
         }
         let job = it.until_true("flaky", ConditionType::Complete).await;

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::{ContainerState, Pod};
+use kube::runtime::watcher::Config;
 use lexigram_api::{
     failure::{FailureAction, FailureCategory},
     resource::{ConditionType, EmbeddingBatch},
 };
 use lexigram_fault_provider::{Fault, FaultProvider, Script};
-use lexigram_tests::{Answer, FaultServer, OPERATORS, Sandbox, address, condition_of, fixture, kubectl, sandbox};
+use lexigram_tests::{
+    Answer, FaultServer, OPERATORS, Sandbox, WORKERS, address, condition_of, fixture, kubectl, poll, sandbox, until,
+};
 use serde_json::{Value, json};
 
 use crate::{dead_letters, documents, hurry, policy, runs};
@@ -48,7 +52,7 @@ fn of_sixty_documents_exactly_the_bad_ones_are_given_up() {
     sandbox(hurry(), async |it| {
         let server = FaultServer::start(&it.client).await;
         let text = |n: usize| Answer::Text(format!("Note number {n} tells of the harbour and its lanterns."));
-        let mut urls: Vec<_> = (0..53).map(|n| server.serve(&format!("/good-{n}.txt"), [text(n)])).collect();
+        let mut urls: Vec<_> = (0..52).map(|n| server.serve(&format!("/good-{n}.txt"), [text(n)])).collect();
         let bad: Vec<_> = ["truncated.pdf", "truncated.docx", "encrypted.pdf"]
             .map(|name| server.serve(&format!("/{name}"), [Answer::File(fixture(&format!("bad/{name}")))]))
             .into();
@@ -59,28 +63,59 @@ fn of_sixty_documents_exactly_the_bad_ones_are_given_up() {
         let hungry = server.serve("/hungry.html", [Answer::File(hungry())]);
         // it was there when it was listed, and is not when it is tried again
         let gone = server.serve("/gone.txt", [down(), Answer::Status(404)]);
-        urls.extend(bad.iter().chain(&flaky).chain([&hungry, &gone]).cloned());
+        // the worker itself is killed whenever it has this one in hand
+        let fatal = server.serve("/fatal.txt", [Answer::Never]);
+        urls.extend(bad.iter().chain(&flaky).chain([&hungry, &gone, &fatal]).cloned());
         assert_eq!(urls.len(), 60);
-        it.ingest("sixty", json!({"source": {"http": {"urls": urls}}, "failurePolicy": policy(3)})).await;
+        let mut policy = policy(3);
+        policy["onExhausted"] = json!("Archive");
+        it.ingest("sixty", json!({"source": {"http": {"urls": urls}}, "failurePolicy": policy})).await;
+        it.until_job("sixty", "has one document left", |job| {
+            let documents = job.status.as_ref()?.documents.as_ref()?;
+            (documents.done + documents.failed == 59).then_some(())
+        })
+        .await;
+        for death in 0..3 {
+            until_at_work(it, "sixty-r1", death).await;
+            poll("the document is asked for", async || (server.received("/fatal.txt").len() > death).then_some(()))
+                .await;
+            it.crash("sixty-r1").await;
+        }
 
         let job = it.until_true("sixty", ConditionType::Complete).await;
         assert_eq!(condition_of(&job, ConditionType::Complete).unwrap().reason, "CompletedWithFailures");
         let dead = dead_letters(&job);
-        assert_eq!((documents(&job), dead.summary.as_str()), ([60, 55, 5], "5 archived"));
+        assert_eq!((documents(&job), dead.summary.as_str()), ([60, 54, 6], "6 archived"));
         let failures: BTreeMap<_, _> = dead.recent.iter().map(|letter| (&letter.id, letter)).collect();
         let expected = |id| (failures[id].category, failures[id].attempts, failures[id].action);
         for id in &bad {
             assert_eq!(expected(id), (FailureCategory::InvalidInput, 1, FailureAction::Archive), "{id}");
         }
         assert_eq!(expected(&hungry), (FailureCategory::ResourceExhausted, 3, FailureAction::Archive));
-        assert_eq!(expected(&gone), (FailureCategory::InvalidInput, 2, FailureAction::Archive));
+        assert_eq!(expected(&gone).0, FailureCategory::InvalidInput);
+        assert_eq!((failures[&gone].reason.as_str(), expected(&gone).2), ("SourceGone", FailureAction::Archive));
+        // found by the mark of what the worker had in hand
+        assert_eq!(failures[&fatal].reason, "WorkerDied");
+        assert_eq!(expected(&fatal), (FailureCategory::Unknown, 3, FailureAction::Archive));
         let rows = it.documents("sixty").await;
         let done = rows.iter().filter(|row| row.state == "Done" && row.chunks == 1).count();
-        assert_eq!((rows.len(), done), (60, 55), "{rows:?}");
+        assert_eq!((rows.len(), done), (60, 54), "{rows:?}");
         let hits = it.search("sixty", "lanterns in the harbour", 100).await;
         let found: std::collections::BTreeSet<_> = hits.iter().map(|hit| &hit.document).collect();
-        assert_eq!((hits.len(), found.len()), (55, 55), "each of the rest is found, and once");
+        assert_eq!((hits.len(), found.len()), (54, 54), "each of the rest is found, and once");
     });
+}
+
+/// Waits until a worker of a run is at work after so many others have died.
+async fn until_at_work(it: &Sandbox, run: &str, dead: usize) {
+    let pods = Config::default().labels(&format!("{WORKERS}={run}"));
+    until(it.api::<Pod>(), pods, "a worker is at work", |pods: &[&Pod]| {
+        let statuses = pods.iter().filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref()).flatten();
+        let states: Vec<_> = statuses.filter_map(|container| container.state.as_ref()).collect();
+        let of = |wanted: fn(&ContainerState) -> bool| states.iter().filter(|state| wanted(state)).count();
+        (of(|state| state.terminated.is_some()) == dead && of(|state| state.running.is_some()) == 1).then_some(())
+    })
+    .await;
 }
 
 /// HTML that takes more memory than a parser may have, out of far fewer bytes.
@@ -132,7 +167,8 @@ fn ten_thousand_dead_letters_are_one_sweep_and_a_small_status() {
         assert_eq!(runs(it).await.into_iter().collect::<Vec<_>>(), ["bad-br1", "bad-bretry1"].map(str::to_owned));
         let largest = size(&batch).max(waiting);
         assert!(largest < 16 * 1024, "{largest} bytes");
-        println!("status with 10,000 dead letters: {largest} bytes; {}", sweeps(it).await);
+        let retries = runs(it).await.len() - 1;
+        println!("status with 10,000 dead letters: {largest} bytes; retry Jobs: {retries}; {}", sweeps(it).await);
     });
 }
 
@@ -140,8 +176,7 @@ fn ten_thousand_dead_letters_are_one_sweep_and_a_small_status() {
 async fn sweeps(it: &Sandbox) -> String {
     let list = ["--namespace", &it.namespace, "get", "pods", "--selector", OPERATORS, "--output", "name"];
     let pod = kubectl(&list).unwrap().trim().trim_start_matches("pod/").to_owned();
-    let path = format!("/api/v1/namespaces/{}/pods/{pod}:8080/proxy/metrics", it.namespace);
-    let metrics = kubectl(&["get", "--raw", &path]).unwrap();
+    let metrics = it.metrics(&pod);
     let lines = metrics.lines().filter(|line| {
         line.starts_with("lexigram_sweep_duration_seconds_sum")
             || line.starts_with("lexigram_sweep_duration_seconds_count")

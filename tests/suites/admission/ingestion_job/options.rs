@@ -75,6 +75,10 @@ fn good_specs_are_accepted() {
                 "priorityClassName": "low", "imagePullSecrets": [{"name": "registry"}], "serviceAccountName": "worker",
             }})),
         ),
+        (
+            "a worker of one's own",
+            spec(json!({"worker": {"image": "[::1]:5000/team/worker:1.0@sha256:0123456789abcdef"}})),
+        ),
     ];
     bare(async |it| {
         asked::accepted::<IngestionJob>(it, cases).await;
@@ -129,6 +133,9 @@ fn bad_specs_are_refused_with_the_field_and_the_fix() {
             spec(json!({"chunking": {"maxTokens": 32, "overlapTokens": 32}})),
             &["spec.chunking.overlapTokens: must be less than spec.chunking.maxTokens"],
         ),
+        ("no image", spec(json!({"worker": {"image": ""}})), &["spec.worker.image", "at least 1"]),
+        ("an unfit image", spec(json!({"worker": {"image": "my worker"}})), &["spec.worker.image", "should match"]),
+        ("a long image", spec(json!({"worker": {"image": "a".repeat(513)}})), &["spec.worker.image", "512"]),
         (
             "no provider",
             spec(json!({"embedding": {}})),

@@ -1,5 +1,4 @@
-//! Documents from servers: a bucket of a real S3 server, and a web site whose pages are found by their links.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+//! A bucket of a real S3 server.
 
 use std::{
     fs,
@@ -7,9 +6,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use lexigram_api::resource::{ConditionType, IngestionJob};
-use lexigram_tests::{Answer, FaultServer, address, kubectl, sandbox};
+use lexigram_api::resource::ConditionType;
+use lexigram_tests::{address, kubectl, sandbox};
 use serde_json::json;
+
+use crate::counts;
 
 /// A running S3 server in the test's process, over a folder whose folders are its buckets; it ends when this is dropped.
 struct S3Server {
@@ -52,12 +53,6 @@ impl Drop for S3Server {
     }
 }
 
-/// Done, failed, skipped and deleted documents.
-fn counts(job: &IngestionJob) -> [i32; 4] {
-    let documents = job.status.as_ref().unwrap().documents.clone().unwrap();
-    [documents.done, documents.failed, documents.skipped, documents.deleted]
-}
-
 #[test]
 fn a_bucket_is_ingested_with_the_credentials_of_a_secret() {
     sandbox(json!({}), async |it| {
@@ -74,27 +69,5 @@ fn a_bucket_is_ingested_with_the_credentials_of_a_secret() {
         let job = it.until_true("bucket", ConditionType::Complete).await;
         assert_eq!(counts(&job), [2, 0, 0, 0]);
         assert_eq!(it.search("bucket", "birds that fly after dark", 1).await[0].document, "owls.txt");
-    });
-}
-
-#[test]
-fn a_site_is_ingested_by_its_links_as_far_as_robots_may_read_it() {
-    sandbox(json!({}), async |it| {
-        let server = FaultServer::start(&it.client).await;
-        let html = |text: &str| [Answer::Html(text.to_owned())];
-        server.serve("/robots.txt", [Answer::Text("User-agent: *\nDisallow: /site/private".to_owned())]);
-        let start = server.serve(
-            "/site/",
-            html(
-                "<p>Welcome.</p><a href=otters.html>otters</a><a href=private.html>private</a><a href=/other>other</a>",
-            ),
-        );
-        let otters = server.serve("/site/otters.html", html("<p>Otters hold hands while they sleep.</p>"));
-        server.serve("/site/private.html", html("<p>Nobody reads this.</p>"));
-        server.serve("/other", html("<p>Elsewhere.</p>"));
-        it.ingest("site", json!({"source": {"http": {"urls": [start], "crawl": {"follow": "Links"}}}})).await;
-        let job = it.until_true("site", ConditionType::Complete).await;
-        assert_eq!(counts(&job), [2, 0, 0, 0]);
-        assert_eq!(it.search("site", "animals at rest in the water", 1).await[0].document, otters);
     });
 }

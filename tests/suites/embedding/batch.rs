@@ -1,38 +1,13 @@
-//! Batches of texts, from a manifest and from files, into a collection and into files, by the model in the worker and by a
-//! server that fails as told.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a panic is how a test fails")]
+//! Batches of texts, from a manifest and from files, into a collection and into files.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{fs, process::Command};
 
-use lexigram_api::{
-    failure::{FailureAction, FailureCategory},
-    resource::{ConditionType, DryRunResult, EmbeddingBatch, State, TextCounts},
-};
-use lexigram_fault_provider::{Fault, FaultProvider, POISON, Script};
+use lexigram_api::resource::{ConditionType, DryRunResult, State};
+use lexigram_fault_provider::{FaultProvider, Script};
 use lexigram_tests::{Sandbox, WORKERS, address, condition_of, sandbox};
 use serde_json::{Value, json};
 
-fn counts(batch: &EmbeddingBatch) -> TextCounts {
-    batch.status.as_ref().unwrap().texts.clone().unwrap()
-}
-
-fn texts(total: i32, done: i32, failed: i32, cached: i64) -> TextCounts {
-    TextCounts { total, done, failed, cached }
-}
-
-fn reason(batch: &EmbeddingBatch) -> &str {
-    &condition_of(batch, ConditionType::Complete).unwrap().reason
-}
-
-fn provider(server: &FaultProvider, settings: Value) -> Value {
-    let mut all = json!({"url": server.url(), "model": "stand-in", "dimensions": 8});
-    all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
-    json!({"openAI": all})
-}
-
-fn many(count: usize) -> Value {
-    (0..count).map(|n| json!({"id": format!("t-{n}"), "text": format!("text number {n}")})).collect()
-}
+use crate::{counts, provider, reason, texts};
 
 /// Writes `rows` rows of JSON into a file of a claim.
 async fn export(it: &Sandbox, rows: usize) {
@@ -153,28 +128,6 @@ fn a_dry_run_counts_and_prices_without_embedding() {
 }
 
 #[test]
-fn bad_rows_name_their_line_and_the_rest_lands() {
-    sandbox(json!({}), async |it| {
-        let huge = "x".repeat(900_000);
-        let rows = format!(
-            "{{\"id\": \"good\", \"text\": \"herons fish at dawn\"}}\n{{\"id\": \"broken\", \"text\":\n{{\"id\": \"other\", \"body\": \"x\"}}\n{{\"id\": \"null\", \"text\": null}}\n{{\"id\": \"last\", \"text\": \"frost breaks pots\"}}\n{{\"text\": 7, \"note\": \"{huge}\"}}\n"
-        );
-        it.config_map("rows", [("rows.jsonl".to_owned(), rows.into_bytes())]).await;
-        let input = json!({"configMap": {"name": "rows", "key": "rows.jsonl"}, "idField": "id"});
-        it.batches().apply("rows", json!({"input": input})).await;
-        let batch = it.batches().until_true("rows", ConditionType::Complete).await;
-        assert_eq!((counts(&batch), reason(&batch)), (texts(6, 2, 4, 0), "CompletedWithFailures"));
-        let failures = &batch.status.as_ref().unwrap().job.dead_letters.as_ref().unwrap().recent;
-        for line in ["line 2", "line 3", "line 4", "line 6"] {
-            let failure = failures.iter().find(|failure| failure.id.starts_with(line)).expect(line);
-            assert_eq!((failure.category, failure.action), (FailureCategory::InvalidInput, FailureAction::Archive));
-        }
-        let found: BTreeSet<String> = it.search("rows", "birds", 9).await.into_iter().map(|hit| hit.document).collect();
-        assert_eq!(found, ["good", "last"].map(str::to_owned).into());
-    });
-}
-
-#[test]
 fn batches_queue_among_themselves_and_jobs_do_not_wait_for_them() {
     let limits = json!({"ai_workers": {"batch_embedding_concurrency": 1, "document_ingestion_concurrency": 1}});
     sandbox(limits, async |it| {
@@ -192,69 +145,5 @@ fn batches_queue_among_themselves_and_jobs_do_not_wait_for_them() {
         it.until_true("first", ConditionType::Complete).await;
         it.batches().change("first", json!({"suspend": true})).await;
         it.batches().until_true("second", ConditionType::Complete).await;
-    });
-}
-
-#[test]
-fn in_a_storm_of_429_every_text_lands_and_no_attempt_is_lost() {
-    sandbox(json!({}), async |it| {
-        let slow_down = Fault::slow_down([("retry-after", "1")]);
-        let script = Script { storm: Some(slow_down), ..Script::default() };
-        let server = FaultProvider::start(address(&it.client).await, script).await.unwrap();
-        let embedding = provider(&server, json!({"maxItemsPerRequest": 50, "maxConcurrentRequests": 2}));
-        it.batches().apply("storm", json!({"input": {"texts": many(1000)}, "embedding": embedding})).await;
-        let limited = |batch: &EmbeddingBatch| {
-            let condition = condition_of(batch, ConditionType::Complete)?;
-            (condition.reason == "RateLimited").then(|| condition.message.clone())
-        };
-        let message = it.batches().until("storm", "is rate limited", limited).await;
-        assert!(message.contains("asked again at 20"), "{message}");
-        let batch = it.batches().until_true("storm", ConditionType::Complete).await;
-        assert_eq!((counts(&batch), reason(&batch)), (texts(1000, 1000, 0, 0), "Completed"));
-        assert_eq!(batch.status.unwrap().job.dead_letters.unwrap_or_default().recent, vec![]);
-        let asked = server.counts();
-        assert_eq!(asked.answered_texts, 1000, "{asked:?}");
-        assert!(asked.statuses[&429] > 0, "{asked:?}");
-    });
-}
-
-#[test]
-fn a_bad_key_stops_the_batch_at_once() {
-    sandbox(json!({}), async |it| {
-        let script = Script::always(Fault::coded(401, "invalid_api_key"));
-        let server = FaultProvider::start(address(&it.client).await, script).await.unwrap();
-        let embedding = provider(&server, json!({"apiKeySecretRef": {"name": "key"}, "maxConcurrentRequests": 1}));
-        it.batches().apply("refused", json!({"input": {"texts": many(1000)}, "embedding": embedding})).await;
-        let missing = it.batches().until_state("refused", State::Stalled, "SecretNotFound").await;
-        let message = &condition_of(&missing, ConditionType::Stalled).unwrap().message;
-        assert!(
-            message.starts_with("spec.embedding.openAI.apiKeySecretRef.name: there is no Secret 'key'"),
-            "{message}"
-        );
-
-        it.secret("key", &json!({"apiKey": "wrong"})).await;
-        let batch = it.batches().until_true("refused", ConditionType::Failed).await;
-        assert_eq!(condition_of(&batch, ConditionType::Stalled).unwrap().status, "True");
-        let message = &condition_of(&batch, ConditionType::Failed).unwrap().message;
-        assert!(message.contains("spec.embedding.openAI.apiKeySecretRef"), "{message}");
-        assert!(!message.contains("wrong"), "the key is in the message: {message}");
-        assert_eq!(server.counts().requests, 1);
-    });
-}
-
-#[test]
-fn a_poisoned_text_fails_alone() {
-    sandbox(json!({}), async |it| {
-        let server = FaultProvider::start(address(&it.client).await, Script::default()).await.unwrap();
-        let mut texts_in = many(64);
-        texts_in[17]["text"] = json!(format!("bad {POISON}"));
-        it.batches()
-            .apply("poison", json!({"input": {"texts": texts_in}, "embedding": provider(&server, json!({}))}))
-            .await;
-        let batch = it.batches().until_true("poison", ConditionType::Complete).await;
-        assert_eq!((counts(&batch), reason(&batch)), (texts(64, 63, 1, 0), "CompletedWithFailures"));
-        let failure = &batch.status.as_ref().unwrap().job.dead_letters.as_ref().unwrap().recent[0];
-        assert_eq!((failure.category, failure.attempts), (FailureCategory::InvalidInput, 1));
-        assert!(failure.id.contains("t-17"), "{failure:?}");
     });
 }
