@@ -31,7 +31,7 @@ unit *arguments:
 chaos kills="200":
     @LEXIGRAM_CHAOS_KILLS="$1" tests/kind/unit.sh --test chaos --test postgres_chaos -- --nocapture
 
-# Check everything that needs no cluster: generated files, format, lints, licences, docs, chart, scripts
+# Check everything that needs no cluster: generated files, format, lints, licences, docs, book, chart, scripts
 verify: generate
     @.ci/verify.sh
 
@@ -39,7 +39,7 @@ verify: generate
 sbom:
     @.ci/sbom.sh
 
-# Write the CRDs from the Rust types, into crds/ and the chart
+# Write what is derived from the Rust types: CRDs into crds/ and the chart, the schemas of the worker contract and the reference into docs/
 generate:
     @.ci/generate.sh
 
@@ -67,6 +67,6 @@ env:
 fmt:
     @cargo fmt --all
 
-# Run a benchmark of benches/; `embed` compares embedding with Python onnxruntime, `ingest` ingestion with LlamaIndex
+# Run a benchmark of benches/; `embed` compares embedding with Python onnxruntime, `ingest` ingestion with LlamaIndex, `operator` the operator with kube-controller-manager
 bench name *arguments:
     @"benches/$1/run.sh" "${@:2}"

@@ -3,6 +3,7 @@
 # uses, and of our own kinds are there, and prints the schema location for kubeconform. The OpenAPI document and the CRDs
 # come with the Go modules, so nothing else is downloaded.
 . "$(dirname "$0")/../tests/kind/common.sh"
+. "$REPO/.ci/crds.sh"
 folder=$STATE/schemas/$KUBERNETES_VERSION-$PROMETHEUS_OPERATOR_VERSION-$(cat "$0" "$REPO/.ci/schemas.py" "$REPO"/crds/*.yaml | sha256sum | cut -c1-12)
 
 # module MODULE@VERSION: the folder of a Go module.
@@ -14,13 +15,8 @@ write() {
   prometheus=$(module "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR_VERSION")
   rm -rf "$STATE/schemas"
   mkdir -p "$folder.new"
-  # kubectl reads YAML, Python's library does not
-  local crd crds=()
-  for crd in "$REPO"/crds/*.yaml "$prometheus"/example/prometheus-operator-crd/*_{pod,service}monitors.yaml \
-    "$prometheus"/example/prometheus-operator-crd/*_prometheusrules.yaml; do
-    crds+=("$(kubectl label --local --dry-run=client --output json --filename "$crd" read-by=schemas)")
-  done
-  (IFS=,; printf '[%s]' "${crds[*]}") > "$folder.new/crds.list"
+  crds_as_json "$REPO"/crds/*.yaml "$prometheus"/example/prometheus-operator-crd/*_{pod,service}monitors.yaml \
+    "$prometheus"/example/prometheus-operator-crd/*_prometheusrules.yaml > "$folder.new/crds.list"
   python3 "$REPO/.ci/schemas.py" "$kubernetes/api/openapi-spec/swagger.json" "$folder.new/crds.list" "$folder.new"
   mv "$folder.new" "$folder"
 }

@@ -5,10 +5,12 @@
 cd "$REPO"
 chart=charts/lexigram-workers
 
-cargo_deny() {
-  local root=$STATE/tools/cargo-deny-$CARGO_DENY_VERSION
-  [ -x "$root/bin/cargo-deny" ] || env -u CARGO_TARGET_DIR cargo install --locked --root "$root" "cargo-deny@$CARGO_DENY_VERSION"
-  ln -sf "$root/bin/cargo-deny" "$STATE/bin/cargo-deny"
+# cargo_tool NAME VERSION OPTION...: builds a tool from crates.io and puts it on PATH
+cargo_tool() {
+  local name=$1 version=$2 root=$STATE/tools/$1-$2
+  shift 2
+  [ -x "$root/bin/$name" ] || env -u CARGO_TARGET_DIR cargo install --locked --root "$root" "$@" "$name@$version"
+  ln -sf "$root/bin/$name" "$STATE/bin/$name"
 }
 
 # advisories: the RustSec database is a git repository, which not every machine reaches
@@ -37,6 +39,14 @@ check_rules() {
   python3 .ci/dashboard.py "$chart/files/dashboard.json" | promtool check rules /dev/stdin
 }
 
+# what mdBook only warns of is an error here
+build_book() {
+  local said
+  said=$(mdbook build docs --dest-dir "${CARGO_TARGET_DIR:-$REPO/target}/book" 2>&1) || { say "$said"; return 1; }
+  say "$said"
+  [[ ! $said =~ WARN|ERROR ]]
+}
+
 check_tree() {
   if ! git diff --exit-code --stat; then
     echo "These files differ from the commit. If 'just generate' or 'just fmt' made the change, commit it."
@@ -54,7 +64,10 @@ command -v shellcheck > /dev/null || step 'Install ShellCheck' "$KIND_DIR/packag
 command -v promtool > /dev/null || step 'Install promtool' "$KIND_DIR/packages.sh" prometheus
 "$KIND_DIR/tools.sh" helm kubectl kubeconform helm-unittest
 if [ "$(cargo deny --version 2>/dev/null)" != "cargo-deny $CARGO_DENY_VERSION" ]; then
-  step "Build cargo-deny $CARGO_DENY_VERSION" cargo_deny
+  step "Build cargo-deny $CARGO_DENY_VERSION" cargo_tool cargo-deny "$CARGO_DENY_VERSION"
+fi
+if [ "$(mdbook --version 2>/dev/null)" != "mdbook v$MDBOOK_VERSION" ]; then
+  step "Build mdBook $MDBOOK_VERSION" cargo_tool mdbook "$MDBOOK_VERSION" --no-default-features --features search
 fi
 
 step 'Format: cargo fmt --check' cargo fmt --all --check
@@ -68,6 +81,8 @@ step 'Chart with its default values' check_chart
 for values in "$chart"/ci/*.yaml; do step "Chart with $values" check_chart "$values"; done
 step 'Chart: helm-unittest' helm-unittest --strict "$chart"
 step 'Alerts and dashboard: promtool' check_rules
+step 'Links, pages, runbooks, folders' python3 .ci/docs.py
+step 'Book: mdbook build' build_book
 step 'Examples' kubeconform -strict -summary -schema-location "$schemas" examples
 
 mapfile -t scripts < <(git ls-files '*.sh' '*.env' .ci/run tests/kind/runc-without-sys-resource)
