@@ -85,7 +85,10 @@ fn of_sixty_documents_exactly_the_bad_ones_are_given_up() {
         let job = it.until_true("sixty", ConditionType::Complete).await;
         assert_eq!(condition_of(&job, ConditionType::Complete).unwrap().reason, "CompletedWithFailures");
         let dead = dead_letters(&job);
-        assert_eq!((documents(&job), dead.summary.as_str()), ([60, 54, 6], "6 archived"));
+        // the second run passed over what the first one had done before its last worker died
+        let all = job.status.as_ref().unwrap().documents.clone().unwrap();
+        assert_eq!((all.total, all.done + all.skipped, all.failed), (60, 54, 6), "{all:?}");
+        assert_eq!(dead.summary, "6 archived");
         let failures: BTreeMap<_, _> = dead.recent.iter().map(|letter| (&letter.id, letter)).collect();
         let expected = |id| (failures[id].category, failures[id].attempts, failures[id].action);
         for id in &bad {
