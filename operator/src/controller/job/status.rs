@@ -168,7 +168,7 @@ fn common(
     }
     if let Some(progress) = seen.runs.last().and_then(|run| run.progress.as_ref()) {
         status.last_heartbeat_time = Some(Time(to_second(progress.heartbeat)));
-        status.estimated_completion_time = estimate(progress).map(Time);
+        status.estimated_completion_time = estimate(progress).map(|at| Time(to_second(at)));
     }
     at_generation(status, generation);
 }

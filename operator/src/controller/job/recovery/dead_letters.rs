@@ -13,7 +13,7 @@ use super::{
     request::{Request, Wish},
 };
 use crate::controller::{
-    job::{kind::JobKind, observe::Observation, plan::Plan},
+    job::{kind::JobKind, observe::Observation, plan::Plan, status::to_second},
     runs::Run,
 };
 
@@ -25,19 +25,24 @@ pub fn figures(status: &mut JobStatus, seen: &Observation, plan: &Plan) {
     let mut dead = status.dead_letters.take().unwrap_or_default();
     if let Some(tally) = seen.tally() {
         dead.count(&tally.dead.actions, &tally.dead.categories);
-        dead.oldest_failure_time = tally.dead.oldest_failure_time.map(Time);
+        dead.oldest_failure_time = tally.dead.oldest_failure_time.map(shown);
         dead.recent = tally.recent.iter().take(RECENT_FAILURES).map(DeadLetter::from).collect();
     }
     if let Some(run) = reported(seen) {
         dead.reported_run = Some(run.job.clone());
     }
     dead.next_retry_time = match plan {
-        Plan::RetryPending { at, .. } | Plan::RunRetryPending { at, .. } => Some(Time(*at)),
+        Plan::RetryPending { at, .. } | Plan::RunRetryPending { at, .. } => Some(shown(*at)),
         _ => None,
     };
     // before the first word of a worker there is nothing to tell
     let known = dead != DeadLetterStatus::default();
     status.dead_letters = known.then_some(dead);
+}
+
+/// A time as the API server gives it back, without a fraction of a second: else each look would find a change.
+fn shown(at: Timestamp) -> Time {
+    Time(to_second(at))
 }
 
 /// The newest run that has come to its end and said so.
