@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, ResourceExt};
 use lexigram_api::resource::{ConditionType, DeadLetterStatus, Notification, set_condition};
 
-use super::{Shared, job::status::to_second};
+use super::{Shared, job::status::shown};
 use crate::notify::{
     cloud_event::{self, CloudEvent, Story, Subject},
     outbox::Delivery,
@@ -73,7 +73,7 @@ impl Told<'_> {
                 self.set(false, "WebhookFailing", &message, now);
             }
             Some((Delivery::Delivered { at }, notification)) => {
-                notification.delivered_time = Some(Time(to_second(*at)));
+                notification.delivered_time = Some(shown(*at));
                 self.set(true, "WebhookDelivered", "the webhook has taken the newest message", now);
             }
         }

@@ -167,8 +167,8 @@ fn common(
         status.tokens = Some(tally.counts.tokens);
     }
     if let Some(progress) = seen.runs.last().and_then(|run| run.progress.as_ref()) {
-        status.last_heartbeat_time = Some(Time(to_second(progress.heartbeat)));
-        status.estimated_completion_time = estimate(progress).map(|at| Time(to_second(at)));
+        status.last_heartbeat_time = Some(shown(progress.heartbeat));
+        status.estimated_completion_time = estimate(progress).map(Time);
     }
     at_generation(status, generation);
 }
@@ -228,4 +228,9 @@ fn estimate(progress: &Progress) -> Option<Timestamp> {
 /// Times are kept to the second, as the API server does.
 pub(in crate::controller) fn to_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// A time as the API server gives it back, without a fraction of a second: else each look would find a change.
+pub(in crate::controller) fn shown(time: Timestamp) -> Time {
+    Time(to_second(time))
 }

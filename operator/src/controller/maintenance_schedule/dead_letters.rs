@@ -12,7 +12,7 @@ use lexigram_api::{
 };
 
 use super::runs::Run;
-use crate::controller::job::{recovery::sweep::sweep_at, status::to_second};
+use crate::controller::job::{recovery::sweep::sweep_at, status::shown};
 
 /// A task that failed and is not done yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +88,7 @@ pub fn status(
     }
     let waiting = failed.iter().filter(|task| task.failure.action != FailureAction::Archive);
     let mut status = DeadLetterStatus {
-        oldest_failure_time: waiting.map(|task| task.first_failure).min().map(|at| Time(to_second(at))),
+        oldest_failure_time: waiting.map(|task| task.first_failure).min().map(shown),
         next_retry_time: next_retry(failed).map(|(tick, _)| Time(tick)),
         recent: failed.iter().take(RECENT_FAILURES).map(|task| DeadLetter::from(&task.failure)).collect(),
         reported_run: Some(run.job.clone()),

@@ -10,7 +10,7 @@ use super::{
     dead_letters,
     runs::{Phase, Run},
 };
-use crate::controller::job::status::to_second;
+use crate::controller::job::status::shown;
 
 /// Jobs of runs beyond the limits, oldest first. What a retry counts by stays.
 #[must_use]
@@ -90,7 +90,7 @@ fn tell(run: &Run) -> MaintenanceRun {
         job: run.job.clone(),
         scheduled_time: Time(run.name.time()),
         start_time: run.started.map(Time),
-        end_time: end.map(|end| Time(to_second(end))),
+        end_time: end.map(shown),
         result: outcome.map(super::runs::Outcome::result),
         message: outcome.and_then(|outcome| outcome.error.as_ref()).map(|error| error.message.clone()),
         tasks: outcome.iter().flat_map(|outcome| &outcome.tasks).filter_map(|task| tell_task(run, task)).collect(),

@@ -1,7 +1,6 @@
 //! `status.deadLetters`, and the condition that tells of requests. No I/O.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use lexigram_api::{
     contract::RECENT_FAILURES,
@@ -13,7 +12,7 @@ use super::{
     request::{Request, Wish},
 };
 use crate::controller::{
-    job::{kind::JobKind, observe::Observation, plan::Plan, status::to_second},
+    job::{kind::JobKind, observe::Observation, plan::Plan, status::shown},
     runs::Run,
 };
 
@@ -38,11 +37,6 @@ pub fn figures(status: &mut JobStatus, seen: &Observation, plan: &Plan) {
     // before the first word of a worker there is nothing to tell
     let known = dead != DeadLetterStatus::default();
     status.dead_letters = known.then_some(dead);
-}
-
-/// A time as the API server gives it back, without a fraction of a second: else each look would find a change.
-fn shown(at: Timestamp) -> Time {
-    Time(to_second(at))
 }
 
 /// The newest run that has come to its end and said so.

@@ -2,6 +2,7 @@
 
 mod build;
 pub(in crate::controller) mod fixtures;
+mod mock_api;
 mod plan;
 mod recovery;
 mod run_again;

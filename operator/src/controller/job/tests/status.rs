@@ -234,3 +234,18 @@ fn an_evicted_worker_is_told_of_until_the_next_one_runs() {
     let next = pod("handbook-r1", 30, "Running", json!({"running": {}}));
     assert_eq!(run(&job, &[evicted, next]).trouble(), None);
 }
+
+#[test]
+fn what_the_api_server_gives_back_is_no_change() {
+    let mut report = report("handbook-r1", 3, [1, 0, 1]);
+    let fraction = at(30).checked_add(jiff::SignedDuration::from_millis(501)).unwrap();
+    report.dead_letters.oldest_failure_time = Some(fraction);
+    report.next_retry_time = Some(fraction);
+    let (mut object, seen) = (job(json!({})), Observation::of(vec![ended(&report)]));
+    let told = shown(&object, &seen, 61);
+    assert!(told.job.dead_letters.as_ref().unwrap().oldest_failure_time.is_some());
+    let back: IngestionJobStatus = serde_json::from_str(&serde_json::to_string(&told).unwrap()).unwrap();
+    assert_eq!(back, told);
+    object.status = Some(back);
+    assert_eq!(shown(&object, &seen, 66), told);
+}
