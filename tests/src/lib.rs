@@ -20,6 +20,7 @@ mod postgres;
 mod repository;
 mod sandbox;
 mod schedule;
+mod server_pod;
 mod store;
 pub mod tiny_model;
 mod wait;

@@ -1,15 +1,14 @@
 //! A Postgres database with pgvector in a namespace, as users have one: a pod, a Service, a Secret with its URI. Creates
 //! objects.
 
-use k8s_openapi::api::core::v1::{Pod, Service};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
     Sandbox, StoredDocument,
-    cluster::{image, kubectl},
+    cluster::kubectl,
+    server_pod::ServerPod,
     store::{Hit, asking},
-    wait::until_object,
 };
 
 /// Password of the image's superuser, as tests/kind/postgres/prepare.sh sets it.
@@ -39,38 +38,16 @@ impl<'a> Postgres<'a> {
 
     /// Starts a database, and waits until it takes connections.
     pub async fn start(sandbox: &'a Sandbox) -> Self {
-        let labels = json!({"app": "database"});
-        let pod = json!({
-            "metadata": {"name": "database", "labels": labels},
-            "spec": {
-                "automountServiceAccountToken": false,
-                "securityContext": {
-                    "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "containers": [{
-                    "name": "postgres",
-                    "image": image("LEXIGRAM_POSTGRES_IMAGE"),
-                    "imagePullPolicy": "IfNotPresent",
-                    "ports": [{"containerPort": 5432}],
-                    "readinessProbe": {"tcpSocket": {"port": 5432}, "periodSeconds": 1},
-                    "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-                }],
-            },
-        });
-        sandbox.create::<Pod>(&serde_json::from_value(pod).unwrap()).await;
-        let service = json!({
-            "metadata": {"name": "database"},
-            "spec": {"selector": labels, "ports": [{"port": 5432, "targetPort": 5432}]},
-        });
-        sandbox.create::<Service>(&serde_json::from_value(service).unwrap()).await;
+        let server = ServerPod {
+            name: "database",
+            image: "LEXIGRAM_POSTGRES_IMAGE",
+            ready: 5432,
+            volumes: Vec::new(),
+            ports: json!([{"port": 5432, "targetPort": 5432}]),
+        };
+        server.start(sandbox).await;
         let uri = format!("postgresql://postgres:{PASSWORD}@database.{}.svc:5432/postgres", sandbox.namespace);
         sandbox.secret(Self::SECRET, &json!({"uri": uri})).await;
-        until_object(sandbox.api(), "database", "takes connections", |pod: &Pod| {
-            let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-            conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status == "True").map(|_| ())
-        })
-        .await;
         Self { sandbox, uri }
     }
 

@@ -3,16 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{Pod, Service};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::json;
 
-use crate::{
-    Sandbox,
-    cluster::{image, kubectl},
-    repository::Repository,
-    wait::until_object,
-};
+use crate::{Sandbox, cluster::kubectl, repository::Repository, server_pod::ServerPod};
 
 /// A running server; it goes with its namespace.
 pub struct WebServer<'a> {
@@ -28,41 +22,20 @@ impl<'a> WebServer<'a> {
         let pages = pages.iter().map(|(name, content)| ((*name).to_owned(), content.clone().into_bytes()));
         sandbox.config_map("web-pages", pages).await;
         certify(sandbox).await;
-        let labels = json!({"app": "web"});
-        let pod = json!({
-            "metadata": {"name": "web", "labels": labels},
-            "spec": {
-                "automountServiceAccountToken": false,
-                "securityContext": {
-                    "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "containers": [{
-                    "name": "lighttpd",
-                    "image": image("LEXIGRAM_WEB_IMAGE"),
-                    "imagePullPolicy": "IfNotPresent",
-                    "readinessProbe": {"tcpSocket": {"port": 8443}, "periodSeconds": 1},
-                    "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-                    "volumeMounts": [
-                        {"name": "pages", "mountPath": "/web/site"},
-                        {"name": "certificate", "mountPath": "/web/certificate"},
-                    ],
-                }],
-                "volumes": [
-                    {"name": "pages", "configMap": {"name": "web-pages"}},
-                    {"name": "certificate", "secret": {"secretName": "web-certificate"}},
-                ],
-            },
-        });
-        sandbox.create::<Pod>(&serde_json::from_value(pod).unwrap()).await;
-        let ports = json!([{"name": "http", "port": 80, "targetPort": 8080}, {"name": "https", "port": 443, "targetPort": 8443}]);
-        let service = json!({"metadata": {"name": "web"}, "spec": {"selector": labels, "ports": ports}});
-        sandbox.create::<Service>(&serde_json::from_value(service).unwrap()).await;
-        until_object(sandbox.api(), "web", "takes connections", |pod: &Pod| {
-            let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-            conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status == "True").map(|_| ())
-        })
-        .await;
+        let server = ServerPod {
+            name: "web",
+            image: "LEXIGRAM_WEB_IMAGE",
+            ready: 8443,
+            volumes: vec![
+                (json!({"name": "pages", "configMap": {"name": "web-pages"}}), "/web/site"),
+                (json!({"name": "certificate", "secret": {"secretName": "web-certificate"}}), "/web/certificate"),
+            ],
+            ports: json!([
+                {"name": "http", "port": 80, "targetPort": 8080},
+                {"name": "https", "port": 443, "targetPort": 8443},
+            ]),
+        };
+        server.start(sandbox).await;
         Self { sandbox }
     }
 
