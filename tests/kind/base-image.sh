@@ -3,17 +3,10 @@
 # where it can be pulled, else one from the same few Debian packages. Our binaries are built on this machine, so a base
 # from this machine's own packages has the C library that they were linked with.
 . "$(dirname "$0")/common.sh"
+. "$KIND_DIR/either-image.sh"
 use_engine
 
 made=lexigram-base:$(. /etc/os-release; printf '%s-%s' "$ID" "$VERSION_ID")-$(sha256sum < "$0" | cut -c1-12)
-use() { printf '%s\n' "$1" > "$STATE/run/base-image"; exit 0; }
-present() { docker image inspect "$1" > /dev/null 2>&1; }
-
-if present "$BASE_IMAGE"; then use "$BASE_IMAGE"; fi
-if present "$made"; then use "$made"; fi
-if timeout 300 docker pull --quiet "$BASE_IMAGE" > "$STATE/logs/pull-base-image.log" 2>&1; then use "$BASE_IMAGE"; fi
-command -v apt-get dpkg-deb > /dev/null \
-  || die "$BASE_IMAGE cannot be pulled (see $STATE/logs/pull-base-image.log), and only on Debian another base can be made"
 
 make() {
   local root package
@@ -36,5 +29,4 @@ make() {
   tar -C root --numeric-owner -c . | docker import --change 'USER 65532:65532' - "$made"
   rm -rf "$root"
 }
-step 'Make a base image from Debian packages' make
-use "$made"
+either_image base-image "$BASE_IMAGE" "$made" base
